@@ -1,0 +1,1 @@
+"""Language models, one file each; they are strangers to one another."""

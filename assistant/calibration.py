@@ -1,0 +1,60 @@
+"""From what retrieval saw to a probability that the first match answers, and to a status.
+
+A logistic model on a few features; its coefficients are data (`assistant/data/calibration.json`),
+fitted by `tests/evals/fit_calibration.py`. Knows numbers, nothing of entries.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import astuple, dataclass, fields
+from importlib import resources
+
+from assistant.types import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What decides whether the first match can be trusted; scores about 0..1, flags 0 or 1."""
+
+    score: float
+    margin: float
+    none: float
+    exact: float
+    foreign: float
+    nearest: float
+    nearest_none: float
+    paste: float
+    unexplained: float
+    dense: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """`weights` by feature name, `bias`, and the two thresholds on the probability."""
+
+    weights: dict[str, float]
+    bias: float
+    answer: float
+    likely: float
+
+    def confidence(self, features: Features) -> float:
+        """Probability in 0..1 that the first match answers the query."""
+        total = self.bias
+        for field, value in zip(fields(features), astuple(features), strict=True):
+            total += self.weights.get(field.name, 0.0) * value
+        return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, total))))
+
+    def status(self, confidence: float) -> Status:
+        """Answer, likely, or abstain, by the thresholds."""
+        if confidence >= self.answer:
+            return "answer"
+        return "likely" if confidence >= self.likely else "abstain"
+
+
+def load_calibration() -> Calibration:
+    """Read the shipped coefficients."""
+    text = (resources.files("assistant.data") / "calibration.json").read_text("utf-8")
+    data = json.loads(text)
+    return Calibration(data["weights"], data["bias"], data["answer"], data["likely"])

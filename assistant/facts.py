@@ -1,0 +1,108 @@
+"""What a message says, as facts with the span they were read from.
+
+A fact is a kind and a value: ("missing_module", "timm"), ("own_line", "24"). Rows of patterns; each
+knows one form of message. Refuses to know what the facts are good for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from assistant.types import ExceptionText, Fact, Frame
+
+
+@dataclass(frozen=True, slots=True)
+class FactRow:
+    """Every named group of `pattern` becomes a fact of that kind."""
+
+    pattern: re.Pattern[str]
+
+
+_DTYPE = r"(?:torch\.)?(?:cuda\.)?(?:c10::)?[A-Za-z0-9_]{3,24}"
+
+ROWS: tuple[FactRow, ...] = tuple(
+    FactRow(re.compile(pattern))
+    for pattern in (
+        # ModuleNotFoundError: No module named 'timm.models'
+        r"No module named ['\"]?(?P<missing_module>[A-Za-z_][\w.-]{0,80})",
+        # transformers: "TimmBackbone requires the timm library but it was not found"
+        r"requires the (?P<missing_module>[A-Za-z_][\w.-]{0,80}) library but it was not found",
+        # torch.hub: "Missing dependencies: ultralytics"
+        r"Missing dependencies: (?P<missing_module>[A-Za-z_][\w.-]{0,80})",
+        # transformers: "packages that were not found in your environment: timm."
+        r"not found in your environment: (?P<missing_module>[A-Za-z_][\w-]{0,80})",
+        # ultralytics: "requirement ['lap>=0.5.12'] not found"
+        r"requirements? \[['\"](?P<missing_module>[A-Za-z_][\w-]{0,80})[^\]]{0,80}\] not found",
+        # [Errno 2] No such file or directory: 'checkpoints/sam_vit_h_4b8939.pth'
+        r"No such file or directory: ['\"](?P<missing_file>[^'\"\n]{1,400})['\"]",
+        # HTTP Error 403: Forbidden, 403 Client Error
+        r"\bHTTP(?:Error)?:? (?:Error )?(?P<http_status>[45]\d\d)\b",
+        r"\b(?P<http_status>[45]\d\d) Client Error",
+        # … for url: https://huggingface.co/org/name/resolve/main/x
+        r"for url:? https?://(?P<http_host>[\w.-]{1,120})",
+        # Input type (float) and bias type (c10::BFloat16) should be the same
+        rf"Input type \((?P<input_dtype>{_DTYPE})\) and (?:weight|bias) type \((?P<weight_dtype>{_DTYPE})\)",
+        rf"must have the same dtype, but got (?P<input_dtype>{_DTYPE}) and (?P<weight_dtype>{_DTYPE})",
+        # Error(s) in loading state_dict for ResNet:
+        r"Error\(s\) in loading state_dict for (?P<model_class>\w{1,80})",
+        # size mismatch for fc.weight: copying a param with shape torch.Size([10, 512]) from
+        # checkpoint, the shape in current model is torch.Size([1000, 512]).
+        r"size mismatch for (?P<mismatched_key>[\w.]{1,160}): copying a param with shape "
+        r"torch\.Size\(\[(?P<checkpoint_shape>[\d, ]{0,60})\]\) from checkpoint, the shape in "
+        r"current model is torch\.Size\(\[(?P<model_shape>[\d, ]{0,60})\]\)",
+        # Sizes of tensors must match except in dimension 1. Expected size 57 but got size 56
+        r"Expected size (?P<size_a>\d{1,9}) but got size (?P<size_b>\d{1,9})",
+        r"except in dimension \d{1,2}\. Got (?P<size_a>\d{1,9}) and (?P<size_b>\d{1,9}) in dimension",
+        r"size of tensor a \((?P<size_a>\d{1,9})\) must match the size of tensor b "
+        r"\((?P<size_b>\d{1,9})\)",
+        # mat1 and mat2 shapes cannot be multiplied (4x2048 and 512x10)
+        r"shapes cannot be multiplied \((?P<matrix_a>\d{1,9}x\d{1,9}) and (?P<matrix_b>\d{1,9}x\d{1,9})\)",
+        # expected input[2, 512, 32, 32] to have 256 channels, but got 512 channels instead
+        r"to have (?P<channels_wanted>\d{1,6}) channels, but got (?P<channels_got>\d{1,6}) channels",
+        # CUDA out of memory. Tried to allocate 148.00 MiB … 37.06 MiB is free
+        r"Tried to allocate (?P<memory_asked>[\d.]{1,12} [KMGT]iB)",
+        r"(?P<memory_free>[\d.]{1,12} [KMGT]iB) (?:is )?free",
+        r"total capacity of (?P<memory_total>[\d.]{1,12} [KMGT]iB)",
+        # PyTorch 2.9.1+cpu
+        r"\b(?P<torch_version>\d\.\d{1,2}\.\d{1,2}\+cpu)\b",
+        # DataLoader worker (pid 3407) is killed by signal: Bus error
+        r"DataLoader worker \(pid(?:\(s\))? (?P<worker_pid>\d{1,9})",
+        r"is killed by signal: (?P<worker_signal>[A-Za-z ]{2,30})",
+    )
+)
+
+
+def find_facts(text: str, exceptions: Iterable[ExceptionText]) -> tuple[Fact, ...]:
+    """Return the facts that `text` states, and where in the learner's own code it failed.
+
+    Spans index `text`. The same kind and value is listed once, in order of first appearance.
+    """
+    facts = [fact for row in ROWS for fact in _read(row, text)]
+    facts.sort(key=lambda fact: fact.start)
+    last_own = _last_own_frame(exceptions)
+    if last_own is not None:
+        facts.append(Fact("own_file", last_own.file))
+        facts.append(Fact("own_line", str(last_own.line)))
+        if last_own.code:
+            facts.append(Fact("own_code", last_own.code))
+    seen: set[tuple[str, str]] = set()
+    unique = []
+    for fact in facts:
+        if (fact.kind, fact.value) not in seen:
+            seen.add((fact.kind, fact.value))
+            unique.append(fact)
+    return tuple(unique[:200])
+
+
+def _read(row: FactRow, text: str) -> Iterable[Fact]:
+    for found in row.pattern.finditer(text):
+        for kind, value in found.groupdict().items():
+            if value is not None:
+                yield Fact(kind, value.strip(), found.start(kind), found.end(kind))
+
+
+def _last_own_frame(exceptions: Iterable[ExceptionText]) -> Frame | None:
+    own = [frame for exception in exceptions for frame in exception.frames if frame.own]
+    return own[-1] if own else None

@@ -1,0 +1,139 @@
+"""Passage vectors in a FAISS index, kept as a cache with a fingerprint.
+
+Inner product on unit vectors. The cache is two files (vectors, manifest): a manifest that does not
+fit, a damaged or a foreign file means: rebuild, never guess. Knows passages, nothing of entries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+from assistant.errors import CacheError
+from assistant.types import Encoder
+
+_FORMAT = 2
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class PassageIndex:
+    """Searchable passages: `vectors` float32 [n, dim], rows of length 1, in passage order."""
+
+    vectors: np.ndarray
+    fingerprint: str
+    notices: tuple[str, ...]
+    _index: faiss.Index
+
+    def similarities(self, vectors: np.ndarray, *, limit: int = 4096) -> np.ndarray:
+        """Cosine of each query [m, dim] to each passage: float32 [m, n].
+
+        Beyond `limit` passages only the `limit` nearest are computed; the others are 0.
+        """
+        count = min(limit, self.vectors.shape[0])
+        scores, rows = self._index.search(np.ascontiguousarray(vectors, np.float32), count)
+        full = np.zeros((vectors.shape[0], self.vectors.shape[0]), dtype=np.float32)
+        np.put_along_axis(full, rows, scores, axis=1)
+        return full
+
+
+def build_index(passages: Sequence[str], encoder: Encoder, *, folder: Path) -> PassageIndex:
+    """Index the passages, encoding only those that the cache in `folder` does not hold.
+
+    An unwritable folder is a notice, not an error: the index then lives in memory only.
+    Raises EncoderError when a passage is new and the encoder cannot be loaded.
+    """
+    keys = [_key(encoder.id, passage) for passage in passages]
+    fingerprint = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:20]
+    path = folder / f"vectors-{hashlib.sha256(encoder.id.encode()).hexdigest()[:12]}.npz"
+    notices: list[str] = []
+    known = _load(path, notices)
+    missing = [n for n, key in enumerate(keys) if key not in known]
+    if missing:
+        for start in range(0, len(missing), _BATCH):
+            batch = missing[start : start + _BATCH]
+            vectors = encoder.encode([passages[n] for n in batch])
+            known.update({keys[n]: vector for n, vector in zip(batch, vectors, strict=True)})
+        try:
+            _save(path, {key: known[key] for key in dict.fromkeys(keys)})
+        except OSError as error:
+            notices.append(
+                f"The search index cannot be kept in {folder} ({error.strerror or error}); it "
+                "will be made again at the next start."
+            )
+    vectors = np.stack([known[key] for key in keys]).astype(np.float32)
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
+    return PassageIndex(vectors, fingerprint, tuple(notices), index)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` so that `path` holds either the old or the new content. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def check_folder(folder: Path) -> None:
+    """Raise CacheError (what, why, what to do) if nothing can be written into `folder`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise CacheError(
+            f"Nothing can be written into the cache folder {folder}: {error.strerror or error}.",
+            hint="Free some space there, or set ASSISTANT_CACHE_DIR to another folder.",
+        ) from error
+
+
+def _key(encoder_id: str, passage: str) -> str:
+    return hashlib.sha256(f"{encoder_id}\0{passage}".encode()).hexdigest()[:24]
+
+
+def _save(path: Path, vectors: dict[str, np.ndarray]) -> None:
+    buffer = io.BytesIO()
+    names = np.array(list(vectors), dtype="S24")
+    np.savez(buffer, names=names, vectors=np.stack(list(vectors.values())).astype(np.float32))
+    data = buffer.getvalue()
+    write_atomically(path, data)
+    manifest = {"format": _FORMAT, "sha256": hashlib.sha256(data).hexdigest(), "rows": len(names)}
+    write_atomically(path.with_suffix(".json"), json.dumps(manifest).encode())
+
+
+def _load(path: Path, notices: list[str]) -> dict[str, np.ndarray]:
+    """The vectors of a whole and untouched cache file; {} (and a notice) otherwise."""
+    if not path.exists():
+        return {}
+    try:
+        data = path.read_bytes()
+        manifest = json.loads(path.with_suffix(".json").read_text("utf-8"))
+        if (
+            manifest.get("format") != _FORMAT
+            or manifest.get("sha256") != hashlib.sha256(data).hexdigest()
+        ):
+            raise ValueError("it does not fit its manifest")
+        with np.load(io.BytesIO(data), allow_pickle=False) as loaded:
+            names, vectors = loaded["names"], loaded["vectors"]
+        return {name.decode(): vector for name, vector in zip(names, vectors, strict=True)}
+    except (OSError, ValueError, KeyError, EOFError, AttributeError) as error:
+        reason = str(error).partition("\n")[0][:120]
+        notices.append(f"The kept search index was damaged ({reason}) and has been made again.")
+        return {}

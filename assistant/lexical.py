@@ -1,0 +1,100 @@
+"""Lexical similarity of texts: BM25 (bm25s) and TF-IDF cosines (scikit-learn), with tokens for code.
+
+Knows words and symbols, nothing of entries. Needs no model, so it answers in milliseconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import bm25s
+import numpy as np
+from scipy import sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+# segment_anything, sam_vit_h_4b8939, num_workers, 2.10, single Chinese characters
+_WORD = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d+)?|[\u4e00-\u9fff]")
+# CamelCase and digits inside a name: DataLoader → data loader, yolov8n → yolov 8 n
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_STOP = frozenset(
+    "a an the is are was be to of in on at for and or it its i my me we you this that with as by "
+    "from do does did have has had if but so not no can could would should will just then than "
+    "there here what which how why when where who".split()
+)
+
+
+def tokenize(text: str) -> list[str]:
+    """Words, whole names and their parts, lower case: 'SamPredictor' → sampredictor sam predictor."""
+    tokens: list[str] = []
+    for found in _WORD.finditer(text):
+        word = found.group(0)
+        lower = word.lower()
+        if lower in _STOP:
+            continue
+        tokens.append(_stem(lower))
+        parts = _PART.findall(word)
+        if len(parts) > 1:
+            tokens.extend(part.lower() for part in parts)
+    return tokens
+
+
+def _stem(word: str) -> str:
+    for ending in ("ing", "ed", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: -len(ending)]
+    return word
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalIndex:
+    """Passages that can be compared with a query by their words."""
+
+    count: int
+    _bm25: bm25s.BM25
+    _words: TfidfVectorizer
+    _characters: TfidfVectorizer
+    _matrix: sparse.csr_matrix
+    _gram: np.ndarray = field(repr=False)
+
+    def bm25(self, text: str) -> np.ndarray:
+        """BM25 score of each passage for `text`: float32 [n], 0 where no word is shared."""
+        tokens = [token for token in tokenize(text) if token in self._bm25.vocab_dict]
+        if not tokens:
+            return np.zeros(self.count, dtype=np.float32)
+        return np.asarray(self._bm25.get_scores(tokens), dtype=np.float32)
+
+    def cosines(self, text: str) -> np.ndarray:
+        """TF-IDF cosine (half words and pairs, half characters) to each passage: float32 [n]."""
+        row = _features(self._words, self._characters, [text])
+        return np.asarray((row @ self._matrix.T).toarray()[0], dtype=np.float32)
+
+    def gram(self) -> np.ndarray:
+        """The same cosines among the passages themselves: float32 [n, n]."""
+        return self._gram
+
+
+def build_lexical(passages: Sequence[str]) -> LexicalIndex:
+    """Index the passages by words, pairs of words, and pieces of two to five characters."""
+    bm25 = bm25s.BM25(method="lucene")
+    bm25.index([tokenize(passage) or ["_"] for passage in passages], show_progress=False)
+    words = TfidfVectorizer(
+        ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"[A-Za-z_]\w+|\d+|[\u4e00-\u9fff]"
+    )
+    characters = TfidfVectorizer(
+        analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=min(2, len(passages))
+    )
+    words.fit(passages)
+    characters.fit(passages)
+    matrix = _features(words, characters, passages)
+    gram = np.asarray((matrix @ matrix.T).toarray(), dtype=np.float32)
+    return LexicalIndex(len(passages), bm25, words, characters, matrix, gram)
+
+
+def _features(
+    words: TfidfVectorizer, characters: TfidfVectorizer, texts: Sequence[str]
+) -> sparse.csr_matrix:
+    """Both views side by side, each weighted by one half in the product of two rows."""
+    half = np.float32(0.5) ** 0.5
+    return sparse.hstack([words.transform(texts) * half, characters.transform(texts) * half]).tocsr()

@@ -1,0 +1,170 @@
+"""The guides in force: which files, what they hold, and whether they have changed since.
+
+Reads guide files, the id table and the phrases; parses nothing itself and searches nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from assistant.errors import GuideError
+from assistant.guide import find_dead_links, load_id_table, parse_guide
+from assistant.types import Entry, Guide, Phrase, Problem
+
+BUILTIN = "builtin"
+_MAX_GUIDE_BYTES = 8_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Everything that is searched: guides in the order given, entries by id, phrases.
+
+    A phrase whose id is '' is a text that nothing here answers: phrases of entries that are not
+    loaded become such. `fingerprint` changes when any of this changes.
+    """
+
+    guides: tuple[Guide, ...]
+    entries: dict[str, Entry]
+    phrases: tuple[Phrase, ...]
+    notices: tuple[str, ...]
+    fingerprint: str
+
+
+def find_guide_files(names: Sequence[str]) -> tuple[Path, ...]:
+    """Resolve `builtin`, files and folders (their *.md but README.md) to files, in order.
+
+    Raises GuideError for a path that does not exist or a folder without guides.
+    """
+    found: list[Path] = []
+    for name in names or (BUILTIN,):
+        if name == BUILTIN:
+            found.extend(_markdown_in(_knowledge_folder()))
+            continue
+        path = Path(name).expanduser()
+        if path.is_dir():
+            inside = _markdown_in(path)
+            if not inside:
+                raise GuideError(
+                    f"The folder {name} holds no guide (no .md file besides README.md).",
+                    hint="Give the guide's file, or `builtin` for the shipped guides.",
+                )
+            found.extend(inside)
+        elif path.exists():
+            found.append(path)
+        else:
+            raise GuideError(
+                f"There is no guide at {name}.",
+                hint="Check the path, or leave --guide away to use the shipped guides.",
+            )
+    return tuple(dict.fromkeys(found))
+
+
+def read_guide(path: Path) -> Guide:
+    """Read and parse one file. Raises GuideError (missing, too large, not UTF-8, empty, no entries)."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise GuideError(
+            f"The guide {path} cannot be read: {error.strerror or error}.",
+            hint="Check the path and its permissions.",
+        ) from error
+    if len(data) > _MAX_GUIDE_BYTES:
+        raise GuideError(
+            f"The guide {path} has {len(data):,} bytes; at most {_MAX_GUIDE_BYTES:,} are read.",
+            hint="Split it into several files and give the folder.",
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise GuideError(
+            f"The guide {path} is not UTF-8 text (byte {error.start}).",
+            hint="Save it as UTF-8, for example: iconv -f latin1 -t utf-8 GUIDE > NEW",
+        ) from error
+    if "\x00" in text:
+        raise GuideError(
+            f"The guide {path} is a binary file, not Markdown.", hint="Give a Markdown file (.md)."
+        )
+    return parse_guide(text.replace("\r\n", "\n"), file=str(path), ids=_id_table())
+
+
+def load_library(names: Sequence[str]) -> Library:
+    """Read all guides named and join the phrases to them by id. Raises GuideError."""
+    guides = tuple(read_guide(path) for path in find_guide_files(names))
+    entries: dict[str, Entry] = {}
+    notices: list[str] = []
+    for guide in guides:
+        for entry in guide.entries:
+            first = entries.setdefault(entry.id, entry)
+            if first is not entry and first.file != entry.file:
+                notices.append(
+                    f"Entry '{entry.id}' is in {Path(first.file).name} and in "
+                    f"{Path(entry.file).name}; the first one counts."
+                )
+    known = frozenset(entries)
+    phrases = tuple(
+        phrase if phrase.id in known else Phrase("", phrase.text) for phrase in load_phrases()
+    )
+    digest = hashlib.sha256()
+    for guide in guides:
+        digest.update(guide.file.encode() + b"\0" + guide.text.encode() + b"\0")
+    for phrase in phrases:
+        digest.update(f"{phrase.id}\0{phrase.text}\0".encode())
+    return Library(guides, entries, phrases, tuple(notices), digest.hexdigest()[:16])
+
+
+def find_problems(guides: Sequence[Guide]) -> tuple[Problem, ...]:
+    """Everything that authors should mend, by file and line."""
+    problems = [problem for guide in guides for problem in guide.problems]
+    problems.extend(find_dead_links(guides))
+    return tuple(sorted(problems, key=lambda p: (p.file, p.line)))
+
+
+def file_stamp(names: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
+    """(path, mtime in ns, size) of each guide file: cheap to compare. Missing files count as 0."""
+    stamps = []
+    try:
+        files = find_guide_files(names)
+    except GuideError:
+        return ()
+    for path in files:
+        try:
+            status = path.stat()
+            stamps.append((str(path), status.st_mtime_ns, status.st_size))
+        except OSError:
+            stamps.append((str(path), 0, 0))
+    return tuple(stamps)
+
+
+def load_phrases() -> tuple[Phrase, ...]:
+    """The shipped texts in many people's words, and the ones that no entry answers (id '')."""
+    folder = _knowledge_folder()
+    phrases = [
+        Phrase(row["id"], row["text"]) for row in _json_lines(folder / "phrases.jsonl")
+    ]
+    phrases.extend(Phrase("", row["text"]) for row in _json_lines(folder / "decoys.jsonl"))
+    return tuple(phrases)
+
+
+def _json_lines(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    lines = path.read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines if line.strip()]
+
+
+def _markdown_in(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.glob("*.md") if p.is_file() and p.name.lower() != "readme.md")
+
+
+def _knowledge_folder() -> Path:
+    return Path(str(resources.files("assistant.knowledge")))
+
+
+def _id_table() -> dict[str, str]:
+    path = _knowledge_folder() / "ids.tsv"
+    return load_id_table(path.read_text("utf-8")) if path.exists() else {}

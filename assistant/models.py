@@ -1,0 +1,221 @@
+"""Which language model writes: the recommended ones as rows, and the choice among them.
+
+Knows names, sizes and folders. It refuses to know how a model is loaded or run, and it asks no
+network: what it chooses by itself lies complete on this machine already.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from assistant.errors import SettingsError
+
+ModelKind = Literal["none", "folder", "hub", "gguf"]
+
+TINY_NAME = "SmolLM2-135M-Instruct"
+MANIFEST = "manifest.json"  # written last: {"files": {name: {"size": …, "sha256": …}}}
+
+# Beside its weights a model needs room for the cache of a prompt and for the CUDA context.
+_WORKING_GB = 3.0
+# Qwen/Qwen3-4B-Instruct-2507
+_HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+# MemAvailable:   115700000 kB
+_MEM_AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendedModel:
+    """A bf16 model for one DGX Spark; `speed` is tokens per second for one reader.
+
+    `mark` says where the speed comes from: 'calculated' from the bytes that one token touches and
+    the memory's bandwidth, or 'reported' by a user, with another engine (vLLM) than ours.
+    """
+
+    hub_id: str
+    weights_gb: float
+    active_gb: float
+    speed: str
+    mark: Literal["calculated", "reported"]
+    why: str
+
+
+# In the order of choice: about 30 tokens/s first, and among those the one that leaves the learner
+# most memory. None of the speeds was measured with this product on a Spark.
+RECOMMENDED: tuple[RecommendedModel, ...] = (
+    RecommendedModel(
+        "Qwen/Qwen3-4B-Instruct-2507", 8.1, 8.1, "27-33", "calculated",
+        "fast, and leaves nearly all memory to your training",
+    ),
+    RecommendedModel(
+        "google/gemma-4-26B-A4B-it", 52.0, 7.6, "34", "reported",
+        "writes better and as fast, but keeps 52 GB for itself",
+    ),
+    RecommendedModel(
+        "Qwen/Qwen3-30B-A3B-Instruct-2507", 60.0, 6.6, "30-33", "calculated",
+        "writes better and as fast, but keeps 60 GB for itself",
+    ),
+    RecommendedModel(
+        "Qwen/Qwen3-8B", 16.4, 16.4, "13.1", "reported",
+        "writes well in 16 GB, at less than half the speed",
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """What to load: `where` is a folder, a hub id or a GGUF file ('' for none).
+
+    `label` is the short name for the answer's footer; `note` is one line for the reader ('' if
+    there is nothing to say; for 'none' it is the reason). `tiny` marks the fallback model.
+    """
+
+    kind: ModelKind
+    where: str = ""
+    label: str = ""
+    note: str = ""
+    tiny: bool = False
+
+
+def choose_model(
+    setting: str,
+    *,
+    cuda: bool,
+    hub_cache: Path,
+    mem_available_gb: float | None,
+    reserve_gb: float,
+    default_folder: Path,
+) -> ModelChoice:
+    """Turn the setting `model` into a choice; 'auto' takes the best that is already here.
+
+    `mem_available_gb` is what the model's device can give (on a Spark: MemAvailable); None means
+    unknown, and then nothing large is taken. Raises SettingsError for what cannot be meant.
+    """
+    setting = setting.strip()
+    if setting == "none":
+        return ModelChoice(
+            "none", note="The language model is switched off (ASSISTANT_MODEL=none)."
+        )
+    if setting != "auto":
+        return _choose_named(setting, hub_cache)
+    room = (mem_available_gb or 0.0) - reserve_gb
+    if cuda and (found := _find_recommended(hub_cache, room)):
+        return found
+    if is_complete(default_folder):
+        return ModelChoice("folder", str(default_folder), TINY_NAME, _tiny_note(cuda), tiny=True)
+    return ModelChoice(
+        "none",
+        note="No language model is set up, so these are the guide's own words. "
+        "`assistant setup` gets a small one.",
+    )
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a model that `assistant setup` made has all its files in their full size."""
+    return bool(files := load_manifest(folder)) and all(
+        (folder / name).is_file() and (folder / name).stat().st_size == size
+        for name, (size, _) in files.items()
+    )
+
+
+def load_manifest(folder: Path) -> dict[str, tuple[int, str]]:
+    """Return {file name: (size, sha256)} of a converted model, {} if there is no valid list."""
+    try:
+        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        return {str(name): (int(row["size"]), str(row["sha256"])) for name, row in files.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def find_in_hub_cache(hub_cache: Path, hub_id: str) -> Path | None:
+    """Return the newest snapshot of a model that lies complete in the hub cache, or None."""
+    snapshots = hub_cache / f"models--{hub_id.replace('/', '--')}" / "snapshots"
+    complete = [folder for folder in _iter_folders(snapshots) if _has_weights(folder)]
+    return max(complete, key=lambda folder: folder.stat().st_mtime, default=None)
+
+
+def read_mem_available_gb(meminfo_text: str) -> float | None:
+    """Return MemAvailable of /proc/meminfo in GB (10**9 bytes), None if the line is missing."""
+    found = _MEM_AVAILABLE.search(meminfo_text)
+    return int(found[1]) * 1024 / 1e9 if found else None
+
+
+def _choose_named(setting: str, hub_cache: Path) -> ModelChoice:
+    """A folder, a GGUF file or a hub id; what lies on this machine is preferred."""
+    path = Path(setting).expanduser()
+    if path.is_dir():
+        return _choose_folder(path)
+    if setting.lower().endswith(".gguf"):
+        if not path.is_file():
+            raise SettingsError(
+                f"The model file {setting} does not exist.", hint="Correct ASSISTANT_MODEL."
+            )
+        return ModelChoice("gguf", str(path), path.stem)
+    if not _HUB_ID.fullmatch(setting) or ".." in setting or "--" in setting:
+        raise SettingsError(
+            f"The model {setting!r} is neither a folder, nor a .gguf file, nor a hub id.",
+            hint="Set ASSISTANT_MODEL to auto, none, an existing folder or file, or a hub id "
+            "such as Qwen/Qwen3-4B-Instruct-2507.",
+        )
+    label = setting.partition("/")[2]
+    if snapshot := find_in_hub_cache(hub_cache, setting):
+        return ModelChoice("folder", str(snapshot), label)
+    note = f"{setting} is not in the hub's cache; it is downloaded first{_size_note(setting)}."
+    return ModelChoice("hub", setting, label, note)
+
+
+def _choose_folder(path: Path) -> ModelChoice:
+    if not (path / "config.json").is_file():
+        raise SettingsError(
+            f"The folder {path} holds no model: it has no config.json.",
+            hint="Set ASSISTANT_MODEL to the folder that holds config.json and *.safetensors.",
+        )
+    return ModelChoice("folder", str(path), path.resolve().name)
+
+
+def _find_recommended(hub_cache: Path, room_gb: float) -> ModelChoice | None:
+    for row in RECOMMENDED:
+        if row.weights_gb + _WORKING_GB > room_gb:
+            continue
+        if snapshot := find_in_hub_cache(hub_cache, row.hub_id):
+            label = row.hub_id.partition("/")[2]
+            note = f"{label} keeps about {row.weights_gb:.0f} GB of this machine's memory."
+            return ModelChoice("folder", str(snapshot), label, note)
+    return None
+
+
+def _has_weights(folder: Path) -> bool:
+    """Whether config, tokenizer and every file of the weights are there (links are followed)."""
+    if not (folder / "config.json").is_file() or not (folder / "tokenizer_config.json").is_file():
+        return False
+    if (folder / "model.safetensors").is_file():
+        return True
+    try:
+        index = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8"))
+        names = set(index["weight_map"].values())
+        return bool(names) and all((folder / str(name)).is_file() for name in names)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _iter_folders(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        yield from (child for child in folder.iterdir() if child.is_dir())
+
+
+def _size_note(hub_id: str) -> str:
+    return next((f" ({r.weights_gb:.0f} GB)" for r in RECOMMENDED if r.hub_id == hub_id), "")
+
+
+def _tiny_note(cuda: bool) -> str:
+    """The line that says what wrote the sentences, and the command that gets something better."""
+    best = RECOMMENDED[0]
+    size = f"{best.weights_gb:.0f} GB" + ("" if cuda else ", it needs a GPU")
+    return (
+        f"Written by the tiny model {TINY_NAME}. For a better one ({size}): "
+        f"`ASSISTANT_MODEL={best.hub_id} assistant serve`"
+    )

@@ -1,0 +1,168 @@
+"""Row `environment`: which interpreter this is, and what around it can make programs fail.
+
+It refuses to know how the document was collected. Of secrets it knows only whether they are set.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+
+from assistant.probes.document import (
+    Document,
+    Facts,
+    Verdict,
+    as_gib,
+    build_finding,
+    combine,
+    describe_visible,
+    get,
+    get_number,
+    get_section,
+    get_text,
+)
+from assistant.types import Finding
+
+SOURCE = "sys, platform, /etc/os-release, /dev/shm, resource limits, names of variables (no values)"
+_SMALL_SHM = 1 << 30  # Docker's default is 64 MiB
+_LITTLE_DISK, _NO_DISK = 10 << 30, 1 << 30
+_FEW_FILES = 1024
+
+
+def interpret_environment(document: Document, *, where: str) -> Finding:
+    """Turn the collected document into a finding."""
+    complaints = [
+        *_shared_memory(document),
+        *_disk(document),
+        *_pip(document),
+        *_limits(document),
+    ]
+    healthy = f"Python {get_text(document, 'version')} in {_kind(document)}, nothing unusual."
+    verdict = combine(complaints, healthy=healthy)
+    if not get_text(document, "executable"):
+        verdict = Verdict("no_data", "The interpreter did not say what it is.")
+    facts = _facts(document)
+    return build_finding("environment", verdict, where=where, source=SOURCE, facts=facts)
+
+
+def _shared_memory(document: Document) -> Iterator[Verdict]:
+    size = get_number(document, "shm", "total")
+    if size is None or size >= _SMALL_SHM or get_text(document, "shm", "path") != "/dev/shm":
+        return
+    yield Verdict(
+        "warn",
+        f"Shared memory (/dev/shm) is only {as_gib(size)}: DataLoader workers hang or die.",
+        "Start the container with `--ipc=host` (or `--shm-size=8g`); until then `num_workers=0`.",
+        ("dataloader-hang",),
+    )
+
+
+def _disk(document: Document) -> Iterator[Verdict]:
+    free = get_number(document, "cache", "free")
+    if free is None or free >= _LITTLE_DISK:
+        return
+    yield Verdict(
+        "fail" if free < _NO_DISK else "warn",
+        f"Only {as_gib(free)} are free on the disk of {get_text(document, 'cache', 'path')}, where "
+        "downloaded models are kept.",
+        "Make room there before the next download.",
+    )
+
+
+def _pip(document: Document) -> Iterator[Verdict]:
+    """Only of our own Python do we know the PATH that its user has."""
+    python = get_text(document, "executable")
+    other = get_text(document, "pip_command", "interpreter")
+    if get(document, "pip", "found") is False:
+        yield Verdict(
+            "warn",
+            "This Python has no pip.",
+            f"{shlex.quote(python)} -m ensurepip, or `apt install python3-pip` on Ubuntu.",
+            ("environment-reset",),
+        )
+    elif get(document, "own") and other and os.path.dirname(other) != os.path.dirname(python):
+        yield Verdict(
+            "warn",
+            f"The command `pip` installs into another Python: {other}.",
+            f"Install with `{shlex.quote(python)} -m pip install …`, or `%pip` in a notebook.",
+            ("environment-reset",),
+        )
+
+
+def _limits(document: Document) -> Iterator[Verdict]:
+    files = get_number(document, "limits", "open_files")
+    if files is not None and 0 <= files < _FEW_FILES:
+        yield Verdict(
+            "warn",
+            f"A process may open only {files:.0f} files: DataLoader workers may run out of them.",
+            "Raise it in the shell that starts Jupyter: `ulimit -n 4096`.",
+            ("dataloader-hang",),
+        )
+    encoding = get_text(document, "encoding").lower()
+    if encoding and encoding not in ("utf-8", "utf8"):
+        yield Verdict(
+            "warn",
+            f"File names are read as {encoding}, not UTF-8: names with accents fail.",
+            "Set `LANG=C.UTF-8` where Jupyter is started.",
+        )
+
+
+def _kind(document: Document) -> str:
+    """What kind of place the interpreter lives in, in words."""
+    if get(document, "conda"):
+        kind = "a conda environment"
+    elif get_text(document, "prefix") != get_text(document, "base_prefix"):
+        kind = "a virtual environment (venv)"
+    else:
+        kind = "no virtual environment"
+    if get_text(document, "ngc"):
+        return f"{kind}, in NVIDIA's container {get_text(document, 'ngc')}"
+    return f"{kind}, in a container" if get_text(document, "container") else kind
+
+
+def _facts(document: Document) -> Facts:
+    return (
+        ("python", get_text(document, "executable")),
+        ("version", get_text(document, "version")),
+        ("kind", _kind(document)),
+        ("prefix", get_text(document, "prefix")),
+        ("pip of this Python", get_text(document, "pip", "version") or "none"),
+        ("first pip command", _pip_words(document)),
+        ("container", get_text(document, "container") or "no"),
+        ("NGC release", get_text(document, "ngc")),
+        ("pip constraint", "/etc/pip/constraint.txt" if get(document, "pip_constraint") else ""),
+        ("machine", get_text(document, "machine")),
+        ("system", get_text(document, "system")),
+        ("/dev/shm", _size(document, "shm", "total")),
+        ("open files", _limit(document, "open_files")),
+        ("locked memory", _limit(document, "locked_memory")),
+        ("file name encoding", get_text(document, "encoding")),
+        ("free for downloads", _size(document, "cache", "free")),
+        ("CUDA_VISIBLE_DEVICES", describe_visible(document)),
+        *((name, "set" if value else "not set") for name, value in _secrets(document)),
+        ("hub token file", "there" if get(document, "token_file") else "none"),
+    )
+
+
+def _secrets(document: Document) -> list[tuple[str, bool]]:
+    section = get_section(document, "secrets")
+    return [(str(name), value is True) for name, value in section.items()]
+
+
+def _pip_words(document: Document) -> str:
+    file = get_text(document, "pip_command", "file")
+    interpreter = get_text(document, "pip_command", "interpreter")
+    return f"{file} (of {interpreter or 'an unknown Python'})" if file else "none"
+
+
+def _size(document: Document, *path: str) -> str:
+    value = get_number(document, *path)
+    return "" if value is None else as_gib(value)
+
+
+def _limit(document: Document, name: str) -> str:
+    value = get_number(document, "limits", name)
+    if value is None:
+        return ""
+    return "unlimited" if value < 0 else f"{value:.0f}"

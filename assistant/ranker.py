@@ -1,0 +1,51 @@
+"""Kernel ridge regression from similarities to entries: which entry do texts like this belong to?
+
+Learns from the passages that the knowledge itself holds (titles, symptoms, phrases), so it fits any
+guide in a fraction of a second when the index is made. Source of the formulas: Rasmussen & Williams,
+Gaussian Processes for Machine Learning (2006), 2.2 (prediction) and 5.4.2 (leave-one-out).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg
+
+_RIDGE = 0.5  # chosen on the development cases; 0.1 to 1 differ by less than a point
+
+
+@dataclass(frozen=True, slots=True)
+class Ranker:
+    """`weights` [n, labels]: how much a passage speaks for a label; `labels` in column order."""
+
+    labels: tuple[str, ...]
+    weights: np.ndarray
+    leave_one_out: np.ndarray
+
+    def scores(self, similarities: np.ndarray) -> np.ndarray:
+        """Scores [labels] for a query with these kernel values to the passages [n]; about 0 to 1."""
+        return np.asarray(similarities @ self.weights, dtype=np.float32)
+
+
+def dense_kernel(cosines: np.ndarray) -> np.ndarray:
+    """Sharpen cosines of sentence vectors: what is only vaguely alike counts for little."""
+    clipped = np.clip(cosines, 0.0, 1.0)
+    return np.asarray(clipped * clipped * clipped, dtype=np.float32)
+
+
+def fit_ranker(kernel: np.ndarray, labels: Sequence[str]) -> Ranker:
+    """Solve (K + λI) W = Y for one-hot Y, centred by column. `kernel` float [n, n], symmetric."""
+    names = tuple(sorted(set(labels)))
+    column = {name: n for n, name in enumerate(names)}
+    targets = np.zeros((len(labels), len(names)), dtype=np.float64)
+    targets[np.arange(len(labels)), [column[label] for label in labels]] = 1.0
+    targets -= 1.0 / len(names)
+    regular = kernel.astype(np.float64)
+    regular[np.diag_indices_from(regular)] += _RIDGE
+    factor = linalg.cho_factor(regular, overwrite_a=True, check_finite=False)
+    inverse = linalg.cho_solve(factor, np.eye(len(labels)), check_finite=False)
+    weights = inverse @ targets
+    left_out = targets - weights / np.diag(inverse)[:, None]
+    return Ranker(names, weights.astype(np.float32), left_out.astype(np.float32))

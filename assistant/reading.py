@@ -1,0 +1,84 @@
+"""Raw text to a `Query`: cleaned, masked, its exceptions and facts found, its kind told.
+
+The one entrance for everything that a person hands over; nothing behind it sees the original.
+"""
+
+from __future__ import annotations
+
+import re
+
+from assistant.facts import find_facts
+from assistant.inputs import CleanText, clean_text
+from assistant.redact import redact
+from assistant.tracebacks import parse_exceptions, pick_cause
+from assistant.types import ExceptionText, Query, QueryKind
+
+_GREETING = re.compile(
+    r"^\W*(?:hi|hello|hey|hallo|hola|yo|good (?:morning|evening|afternoon)|thanks?(?: you)?|thx|"
+    r"ok(?:ay)?|bye|test|你好|ciao|salut)(?:\s+(?:there|all|everyone|bot|assistant|a lot|so much))?\W*$",
+    re.IGNORECASE,
+)
+_ABOUT_US = re.compile(
+    r"^\W*(?:(?:who|what) are you|what (?:is|are|can|do) (?:you|this (?:app|assistant|tool|bot|page|chat))\b"
+    r"(?!.{0,60}\b(?:error|model|train|loss)).{0,80}|what (?:do|does) (?:you|it) (?:store|save|log|run|do|know)\b.{0,60}|"
+    r"do you (?:store|save|log|send|keep|run)\b.{0,60}|(?:are|is) (?:you|this) (?:a bot|an ai|human|chatgpt)\b.{0,40}|"
+    r"help|how do i use (?:you|this(?: \w+)?)|where does my (?:data|text|paste) go)\W*$",
+    re.IGNORECASE,
+)
+_LOG_LINE = re.compile(
+    r"^\s*(?:\[?\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\[?(?:INFO|WARN|WARNING|ERROR|DEBUG|CRITICAL)\b|"
+    r"epoch\s*[\[ ]?\d+|image \d+/\d+|\d+: \d+x\d+ )",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def read_query(raw: str | CleanText) -> Query:
+    """Read a paste. Never raises; linear in its length. The result holds masked text only."""
+    clean = clean_text(raw) if isinstance(raw, str) else raw
+    text = redact(clean.text).strip("\n")
+    exceptions = parse_exceptions(text)
+    cause = pick_cause(text, exceptions)
+    return Query(
+        text=text,
+        kind=_kind(text, exceptions),
+        words=_words(text, exceptions),
+        exceptions=exceptions,
+        cause=cause,
+        facts=find_facts(text, exceptions),
+        notices=clean.notices,
+    )
+
+
+def _kind(text: str, exceptions: tuple[ExceptionText, ...]) -> QueryKind:
+    stripped = text.strip()
+    if not stripped:
+        return "empty"
+    if _GREETING.match(stripped) or _ABOUT_US.match(stripped):
+        return "smalltalk"
+    if any(exception.frames for exception in exceptions):
+        return "traceback"
+    if exceptions:
+        return "message"
+    return "log" if len(_LOG_LINE.findall(stripped)) >= 2 else "text"
+
+
+_MACHINE_LINE = re.compile(
+    r"^\s*(?:File \"|Traceback|\^|~|-{3,}|={3,}|\.{3}|[│╭╰┃]|>>>|\$ |In \[|\d+\s|-+>|Cell In|The above exc|During handling)"
+    r"|^\s{4,}\S|^\W*$"
+)
+
+
+def _words(text: str, exceptions: tuple[ExceptionText, ...]) -> str:
+    """What the person wrote around the paste: the lines outside exceptions and frames."""
+    if not exceptions:
+        return text.strip()
+    covered = [(e.start, e.end) for e in exceptions]
+    kept, position, traceback_open = [], 0, False
+    for line in text.split("\n"):
+        inside = any(start <= position < end for start, end in covered)
+        if inside or "Traceback (most" in line:
+            traceback_open = "Traceback (most" in line
+        elif not traceback_open and not _MACHINE_LINE.match(line):
+            kept.append(line.strip())
+        position += len(line) + 1
+    return "\n".join(kept).strip()

@@ -1,0 +1,150 @@
+"""Events to the JSON shapes of the command line and to plain terminal text. Knows no terminal.
+
+Text for a terminal has its control codes taken out, so that nothing that a person pasted or a model
+wrote can drive it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from assistant.events import Done, Dropped, Event, Fix, Notice, Probed, Retrieved, Sentence, Understood
+from assistant.types import Entry, Finding, FixText, Match, ProbeInfo
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f]")
+_TIMES = ("read", "retrieve", "probe", "fix", "first_token", "total")
+
+MARKS = {"ok": "✓", "warn": "!", "fail": "✗", "no_data": "?", "refused": "✗", "timeout": "!"}
+
+
+def strip_controls(text: str) -> str:
+    """Take out everything that a terminal would obey (escapes, bells, carriage returns, bidi)."""
+    return _CONTROL.sub("", text)
+
+
+def ask_json(events: Iterable[Event]) -> dict[str, Any]:
+    """Fold a whole stream into the `ask` object; the last revision of everything counts."""
+    shape: dict[str, Any] = {
+        "query": {"text": "", "kind": "empty"},
+        "matches": [],
+        "status": "abstain",
+        "answered": False,
+        "fix": None,
+        "text": "",
+        "dropped": [],
+        "evidence": [],
+        "notices": [],
+        "backend": "",
+        "seconds": {},
+    }
+    sentences: list[str] = []
+    for event in events:
+        if isinstance(event, Understood):
+            shape["query"] = {"text": event.query.text, "kind": event.query.kind}
+        elif isinstance(event, Retrieved):
+            shape["matches"] = [match_json(match) for match in event.matches]
+        elif isinstance(event, Fix):
+            shape["fix"] = fix_json(event.fix)
+        elif isinstance(event, Sentence):
+            sentences.append(event.text)
+        elif isinstance(event, Dropped):
+            shape["dropped"].append({"text": event.text, "reason": event.reason})
+        elif isinstance(event, Probed):
+            shape["evidence"].append(finding_json(event.finding))
+        elif isinstance(event, Notice):
+            shape["notices"].append(event.text)
+        elif isinstance(event, Done):
+            shape["status"] = event.status
+            shape["backend"] = event.backend
+            seconds = dict(event.seconds)
+            shape["seconds"] = {name: seconds.get(name) for name in _TIMES}
+    shape["text"] = " ".join(sentences)
+    shape["answered"] = shape["fix"] is not None
+    return shape
+
+
+def match_json(match: Match) -> dict[str, Any]:
+    """One match."""
+    return {
+        "id": match.id,
+        "title": match.title,
+        "confidence": match.confidence,
+        "why": list(match.why),
+    }
+
+
+def fix_json(fix: FixText | None) -> dict[str, Any] | None:
+    """The shown fix, None when abstaining."""
+    if fix is None:
+        return None
+    blocks = [{"language": block.language, "code": block.code} for block in fix.blocks]
+    return {"entry": fix.entry, "text": fix.text, "blocks": blocks}
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """One row of `doctor`."""
+    return {
+        "id": finding.id,
+        "status": finding.status,
+        "summary": finding.summary,
+        "next": finding.next,
+        "entries": list(finding.entries),
+        "source": finding.source,
+        "seconds": round(finding.seconds, 4),
+        "where": finding.where,
+        "facts": dict(finding.facts),
+    }
+
+
+def entries_json(entries: Iterable[Entry]) -> dict[str, Any]:
+    """The `entries` object."""
+    return {
+        "entries": [
+            {
+                "id": entry.id,
+                "kind": entry.kind,
+                "title": entry.title,
+                "section": entry.section,
+                "file": entry.file,
+                "line": entry.line,
+            }
+            for entry in entries
+        ]
+    }
+
+
+def doctor_json(target: str, findings: Sequence[Finding]) -> dict[str, Any]:
+    """The `doctor` object."""
+    return {"target": target, "rows": [finding_json(finding) for finding in findings]}
+
+
+def probes_json(probes: Iterable[ProbeInfo]) -> dict[str, Any]:
+    """The `probe --list` object."""
+    return {
+        "probes": [
+            {
+                "id": probe.id,
+                "title": probe.title,
+                "reads": probe.reads,
+                "parameters": list(probe.parameters),
+            }
+            for probe in probes
+        ]
+    }
+
+
+def render_markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; '|' in cells is escaped."""
+    lines = ["| " + " | ".join(headers) + " |", "|" + " --- |" * len(headers)]
+    for row in rows:
+        cells = [cell.replace("|", "\\|").replace("\n", " ") for cell in row]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def confidence_word(match: Match, status: str) -> str:
+    """The confidence in words."""
+    words: Mapping[str, str] = {"answer": "a sure match", "likely": "a likely match"}
+    return words.get(status, "not sure enough")

@@ -1,0 +1,244 @@
+"""Texts to the exceptions that they show, in reading order, and the one that explains the failure.
+
+Reads Python tracebacks (3.8 to 3.14, chained, grouped, re-raised from worker processes), IPython's,
+Rich's boxes and pytest's reports, behind quoting, log prefixes and rank prefixes; and bare last
+lines in the middle of words. Refuses to know what a message means: that is `signatures` and `facts`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from assistant.types import ExceptionText, Frame
+
+# --- rows --------------------------------------------------------------------------------------
+
+_NAME = r"(?:[A-Za-z_]\w*\.){0,8}[A-Z]\w*"
+_KNOWN = r"(?:Error|Exception|Warning|Interrupt|Exit|Iteration|Timeout|Fault|NotFound|Failure|Busy|Failed)"
+# "RuntimeError: mat1 and mat2 …", "torch.OutOfMemoryError: …", "KeyboardInterrupt"
+_LAST_LINE = re.compile(rf"^(?P<name>(?:[A-Za-z_]\w*\.){{0,8}}\w*{_KNOWN}\w*)(?::(?:\s(?P<message>.*))?)?$")
+# below frames any name will do: "cv2.error: OpenCV(5.…", "queue.Empty", "SegmentationFault: …"
+_LAST_LINE_BARE = re.compile(
+    r"^(?P<name>(?:[A-Za-z_]\w*\.){1,8}[A-Za-z_]\w*|[A-Z]\w{3,60}|error|timeout)(?::\s(?P<message>.*))?$"
+)
+# a message inside words: "… -> RuntimeError: CUDA out of memory."
+_INLINE = re.compile(rf"(?<![\w.])(?P<name>(?:[A-Za-z_]\w*\.){{0,8}}[A-Z]\w*{_KNOWN}|[A-Z]\w*(?:Error|Exception))\b(?::[ \t]*(?P<message>[^\n]*))?")
+_HEAD = "Traceback (most recent call last)"
+_FRAME = re.compile(r'^\s*File "(?P<file>[^"\n]{1,500})", line (?P<line>\d{1,9})(?:, in (?P<function>.{1,200}))?')
+_IPY_FRAME = re.compile(
+    r"^(?:File (?P<file>\S.{0,400}?):(?P<line>\d{1,9})(?:, in (?P<function>.{1,200}))?"
+    r"|(?P<cell>(?:Cell|Input) In ?\[\d{1,6}\])(?:, line (?P<cline>\d{1,9}))?(?:, in (?P<cfun>.{1,200}))?"
+    r"|(?P<old><ipython-input-[^>]{1,80}>|~?/[^\s:]{1,300}\.py) in (?P<ofun>.{1,200}))$"
+)
+_ARROW = re.compile(r"^-{2,}>\s?(?P<line>\d{1,9})?\s?(?P<code>.*)$")
+_RICH_FRAME = re.compile(r"^(?P<file>(?:/|~|[A-Za-z]:\\|<)[^\n]{0,300}?):(?P<line>\d{1,9}) in (?P<function>\S{1,200})")
+_PYTEST_FRAME = re.compile(r"^(?P<file>[\w./\\-]{1,300}\.py):(?P<line>\d{1,9}): (?:in (?P<function>\S{1,200})|(?P<error>\w{1,100}))?$")
+_CHAIN = re.compile(
+    r"^(?:The above exception was the direct cause|During handling of the above exception|"
+    r"Original Traceback|\s*\+-{3,}|\s*\|)"
+)
+# What may stand before a line: quoting, log stamps, ranks, compose services, pytest's E, boxes.
+_PREFIXES = (
+    re.compile(r"^(?:> ?)+"),
+    re.compile(r"^[│┃|] ?"),
+    re.compile(r"^\[rank\d{1,4}\]:\s?"),
+    re.compile(r"^E {2,}"),
+    re.compile(r"^\(?[\w.-]{1,40}\)? ?\| "),
+    re.compile(r"^\((?:[\w.-]{1,40} )?pid=\d{1,9}[^)]{0,60}\)\s?"),
+    re.compile(r"^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?\]?[ \t]?"),
+    re.compile(r"^(?:\| ?)?(?:\[?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL|stderr|stdout)\]?)(?: ?[:|] ?|\s{1,8})"),
+)
+_LIBRARY = re.compile(
+    r"site-packages|dist-packages|[/\\]lib[/\\]python\d|[/\\]Lib[/\\]|<frozen|<__array|conda[/\\]pkgs|<string>"
+)
+_MAX_MESSAGE_LINES = 80
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line without its prefix; `start`..`end` is where that text stands in the whole."""
+
+    text: str
+    start: int
+    end: int
+
+
+def parse_exceptions(text: str) -> tuple[ExceptionText, ...]:
+    """Return every exception that `text` shows, in reading order, with spans into `text`.
+
+    Never raises; linear in the length of `text`. Without any traceback, messages in the middle of
+    words are found too.
+    """
+    lines = [_strip_prefix(line) for line in _lines(text)]
+    found = list(_read(lines))
+    if not found:
+        found = list(_inline(text))
+    return tuple(found)
+
+
+def pick_cause(text: str, exceptions: Sequence[ExceptionText]) -> int:
+    """Return the index of the exception that explains the failure, -1 if there is none.
+
+    That is the last one: the one that stopped the program. A worker's original exception stands
+    before the line that re-raises it and says the same, so the last one names it as well.
+    """
+    for index in range(len(exceptions) - 1, -1, -1):
+        if not _is_aftermath(exceptions[index]):
+            return index
+    return len(exceptions) - 1
+
+
+def _is_aftermath(exception: ExceptionText) -> bool:
+    """Endings that only report another failure: an exit code, a failed subprocess, Ctrl-C."""
+    name = exception.name.rpartition(".")[2]
+    return name in {"SystemExit", "ChildFailedError", "CalledProcessError", "ProcessRaisedException"}
+
+
+# --- lines -------------------------------------------------------------------------------------
+
+
+def _lines(text: str) -> Iterable[_Line]:
+    start = 0
+    for line in text.split("\n"):
+        yield _Line(line, start, start + len(line))
+        start += len(line) + 1
+
+
+def _strip_prefix(line: _Line) -> _Line:
+    text, start = line.text[:6000], line.start
+    for _ in range(3):
+        for prefix in _PREFIXES:
+            found = prefix.match(text)
+            if found and found.end():
+                text, start = text[found.end() :], start + found.end()
+                break
+        else:
+            break
+    if text.rstrip().endswith(("│", "┃")):
+        text = text.rstrip()[:-1].rstrip()
+    return _Line(text.rstrip(), start, line.end)
+
+
+# --- reading -----------------------------------------------------------------------------------
+
+
+def _read(lines: Sequence[_Line]) -> Iterable[ExceptionText]:
+    """Walk the lines once, collecting frames until a last line closes them."""
+    frames: list[Frame] = []
+    in_traceback = False
+    position = 0
+    while position < len(lines):
+        text = lines[position].text
+        if _HEAD in text:
+            frames, in_traceback = [], True
+        elif (frame := _frame(lines, position)) is not None:
+            frames.append(frame)
+            in_traceback = True
+        elif last := _last_line(text, frames, in_traceback):
+            end = _message_end(lines, position)
+            yield _exception(lines, position, end, last, frames)
+            frames, in_traceback, position = [], False, end
+            continue
+        position += 1
+
+
+def _last_line(text: str, frames: Sequence[Frame], in_traceback: bool) -> re.Match[str] | None:
+    stripped = text.strip()
+    found = _LAST_LINE.match(stripped)
+    if found and (in_traceback or found["message"] or stripped == "KeyboardInterrupt"):
+        return found
+    if frames and in_traceback and text[:1].strip():
+        return _LAST_LINE_BARE.match(stripped)
+    return None
+
+
+def _message_end(lines: Sequence[_Line], position: int) -> int:
+    """Index after the last line of the message that starts at `position`."""
+    end = position + 1
+    while end < len(lines) and end - position < _MAX_MESSAGE_LINES:
+        text = lines[end].text
+        if not text.strip():
+            following = lines[end + 1].text if end + 1 < len(lines) else ""
+            if not following.startswith(("\t", "    ")) or _frame(lines, end + 1):
+                break
+        elif _starts_something_else(text) or _frame(lines, end) is not None:
+            break
+        elif not text.startswith((" ", "\t")) and _LAST_LINE.match(text):
+            break
+        end += 1
+    return end
+
+
+_NEW = re.compile(
+    r"^(?:Traceback \(|The above exception|During handling of|Original Traceback|-{20,}|={10,}|"
+    r"[\w.-]{0,40}[@:~][^ ]{0,80}[$#] |\$ |>>> |In \[\d|Process \w|\w{3} \d\d \d\d:\d\d)"
+)
+
+
+def _starts_something_else(text: str) -> bool:
+    return bool(_NEW.match(text.strip())) or _HEAD in text
+
+
+def _exception(
+    lines: Sequence[_Line],
+    position: int,
+    end: int,
+    last: re.Match[str],
+    frames: Sequence[Frame],
+) -> ExceptionText:
+    rest = [line.text for line in lines[position + 1 : end]]
+    message = "\n".join([last["message"] or "", *rest]).strip()
+    return ExceptionText(
+        name=last["name"],
+        message=message,
+        start=lines[position].start,
+        end=lines[end - 1].end,
+        frames=tuple(frames),
+    )
+
+
+def _frame(lines: Sequence[_Line], position: int) -> Frame | None:
+    """The frame whose head stands at `position`, with its line of code, or None."""
+    text = lines[position].text.strip()
+    if text.startswith('File "') and (found := _FRAME.match(text)):
+        return _make(found["file"], found["line"], found["function"], _code_below(lines, position))
+    if found := _IPY_FRAME.match(text):
+        file = found["file"] or found["cell"] or found["old"]
+        number, code = _arrow_below(lines, position)
+        line = found["line"] or found["cline"] or number
+        return _make(file, line, found["function"] or found["cfun"] or found["ofun"], code)
+    if found := _RICH_FRAME.match(text) or _PYTEST_FRAME.match(text):
+        return _make(found["file"], found["line"], found["function"], _code_below(lines, position))
+    return None
+
+
+def _make(file: str, line: str | None, function: str | None, code: str) -> Frame:
+    own = not _LIBRARY.search(file)
+    return Frame(file, int(line or 0), (function or "").strip(), code.strip()[:300], own)
+
+
+def _code_below(lines: Sequence[_Line], position: int) -> str:
+    if position + 1 >= len(lines):
+        return ""
+    text = lines[position + 1].text
+    indented = text.startswith((" ", "\t"))
+    return text.strip() if indented and not text.strip().startswith('File "') else ""
+
+
+def _arrow_below(lines: Sequence[_Line], position: int) -> tuple[str | None, str]:
+    for line in lines[position + 1 : position + 12]:
+        if found := _ARROW.match(line.text.strip()):
+            return found["line"], found["code"]
+        if not line.text.strip():
+            break
+    return None, ""
+
+
+def _inline(text: str) -> Iterable[ExceptionText]:
+    """Messages in the middle of words, where there is no traceback."""
+    for found in _INLINE.finditer(text):
+        message = (found["message"] or "").strip()
+        if message or found["name"].rpartition(".")[2].endswith(("Error", "Interrupt")):
+            yield ExceptionText(found["name"], message, found.start(), found.end())

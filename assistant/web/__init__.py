@@ -1,0 +1,1 @@
+"""The Gradio page and the app that it is mounted in."""

@@ -1,0 +1,126 @@
+"""The web app: health routes and the Gradio page, behind the guard.
+
+It refuses to know how the assistant answers and on which address the app is served.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import MutableMapping
+
+import gradio as gr
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+from starlette.middleware.cors import CORSMiddleware
+
+from assistant.settings import Settings
+from assistant.web.guard import LOOPBACK, Guard, Policy
+from assistant.web.page import CSS_FILE, build_page
+from assistant.web.room import Assistant
+
+EVERYWHERE = frozenset({"0.0.0.0", "::", ""})
+MEGABYTE = 1_000_000
+
+# Everything of Gradio's that would call home, open another door or write files.
+GRADIO_OFF = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "GRADIO_SHARE": "False",
+    "GRADIO_MCP_SERVER": "False",
+    "GRADIO_RUN_HISTORY": "False",
+    "GRADIO_SSR_MODE": "False",
+    "HF_HUB_DISABLE_TELEMETRY": "True",
+}
+GRADIO_UNSET = (
+    "GRADIO_VIBE_MODE",
+    "GRADIO_WATCH_DIRS",
+    "GRADIO_ROOT_PATH",
+    "GRADIO_ALLOWED_PATHS",
+    "GRADIO_LOCAL_DEV_MODE",
+    "GRADIO_HISTORY_BUCKET",
+    "GRADIO_DEFAULT_CONCURRENCY_LIMIT",
+)
+
+
+def build_app(assistant: Assistant, settings: Settings, *, token: str | None) -> FastAPI:
+    """Return the app; with a token every route but /healthz asks for it.
+
+    Changes the process's environment so that Gradio's analytics, sharing and the like are off.
+    """
+    silence_gradio(os.environ)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    _add_health(app, assistant)
+    # With a CORS policy on the parent Gradio adds none of its own: no origin is ever allowed.
+    app.add_middleware(CORSMiddleware, allow_origins=[])
+    app.add_middleware(Guard, policy=build_policy(settings, token=token))
+    gr.mount_gradio_app(
+        app,
+        build_page(assistant, settings),
+        path="/",
+        server_name=settings.host,
+        server_port=settings.port,
+        root_path=_prefix(settings),
+        css_paths=[CSS_FILE],
+        show_error=False,
+        enable_monitoring=False,
+        run_history=False,
+        footer_links=[],
+        allowed_paths=[],
+        max_file_size=int(settings.max_upload_mb * MEGABYTE),
+        mcp_server=False,
+        ssr_mode=False,
+        pwa=False,
+    )
+    return app
+
+
+def build_policy(settings: Settings, *, token: str | None) -> Policy:
+    """Return what the guard decides by."""
+    host = settings.host
+    own = {socket.gethostname().lower()} if host in EVERYWHERE else {host.lower()}
+    trusted = {name.lower() for name in settings.trusted_hosts}
+    return Policy(
+        hosts=LOOPBACK | own | trusted,
+        origins=frozenset(origin.rstrip("/") for origin in settings.trusted_origins),
+        token=token,
+        prefix=_prefix(settings),
+        cookie=f"assistant_{settings.port}",  # cookies of one host are shared by all its ports
+        max_body=int(settings.max_body_mb * MEGABYTE),
+        max_upload=int(settings.max_upload_mb * MEGABYTE),
+    )
+
+
+def silence_gradio(environ: MutableMapping[str, str]) -> None:
+    """Switch off in `environ` what Gradio would read from it later."""
+    environ.update(GRADIO_OFF)
+    for name in GRADIO_UNSET:
+        environ.pop(name, None)
+
+
+def _prefix(settings: Settings) -> str:
+    path = settings.root_path.strip("/")
+    return f"/{path}" if path else ""
+
+
+def _add_health(app: FastAPI, assistant: Assistant) -> None:
+    @app.get("/healthz")
+    async def healthz() -> dict[str, bool]:
+        """The process answers."""
+        return {"ok": True}
+
+    @app.get("/readyz")
+    async def readyz() -> JSONResponse:
+        """Nothing is loading and there is knowledge to answer from."""
+        snapshot, backend = assistant.snapshot(), assistant.backend_status()
+        loading = ["knowledge"] if snapshot is None else []
+        loading += ["model"] if backend.state == "loading" else []
+        missing = ["knowledge"] if snapshot is not None and not snapshot.entries else []
+        ready = not loading and not missing
+        content = {
+            "ready": ready,
+            "loading": loading,
+            "missing": missing,
+            "entries": len(snapshot.entries) if snapshot else 0,
+            "model": {"state": backend.state, "message": backend.message},
+        }
+        return JSONResponse(content, status_code=200 if ready else 503)

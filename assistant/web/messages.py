@@ -1,0 +1,270 @@
+"""Folds the event stream into one answer, and writes an answer as Markdown for the chat.
+
+`fold` is a pure function of the answer so far and one event; `render_` functions turn values into
+safe Markdown (see markdown.py). It refuses to know Gradio, sessions and time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+from assistant.events import (
+    Done,
+    Dropped,
+    Event,
+    Fix,
+    Loading,
+    Notice,
+    Probed,
+    Retrieved,
+    Sentence,
+    Understood,
+)
+from assistant.types import Entry, Finding, FixText, Match, Query, Status, Turn
+from assistant.web.markdown import code, escape, fence, guide_markdown, sentence_markdown
+
+SHOWN_CHARACTERS = 12_000  # of a paste; all of it is read
+SHOWN_LINES = 240
+
+CONFIDENCE_WORDS = ((0.85, "very strong"), (0.65, "strong"), (0.45, "fair"), (0.0, "weak"))
+FINDING_WORDS = {
+    "ok": "✓ all right",
+    "warn": "! look at this",
+    "fail": "✗ a problem",
+    "no_data": "? could not be read",
+    "refused": "– not run",
+    "timeout": "– took too long, stopped",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Everything that one stream has said so far. `ended` is a closing line, Markdown."""
+
+    loading: str = ""
+    query: Query | None = None
+    matches: tuple[Match, ...] = ()
+    status: Status | None = None
+    final: bool = False
+    fix: FixText | None = None
+    revision: int = -1
+    findings: tuple[Finding, ...] = ()
+    sentences: tuple[Sentence, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    turn: Turn | None = None
+    backend: str = ""
+    seconds: tuple[tuple[str, float], ...] = ()
+    ended: str = ""
+
+    @property
+    def others(self) -> tuple[Match, ...]:
+        """The matches that are not the shown fix."""
+        shown = self.fix.entry if self.fix else None
+        return tuple(match for match in self.matches if match.id != shown)
+
+
+def fold(answer: Answer, event: Event) -> Answer:
+    """Return the answer with one more event in it."""
+    if isinstance(event, Loading):
+        return replace(answer, loading=event.what)
+    if isinstance(event, Notice):
+        return replace(answer, notices=(*answer.notices, event))
+    answer = replace(answer, loading="")
+    match event:
+        case Understood(query):
+            return replace(answer, query=query)
+        case Retrieved(matches, status, final):
+            return replace(answer, matches=matches, status=status, final=final)
+        case Fix(fix, revision):
+            newer = revision >= answer.revision
+            return replace(answer, fix=fix, revision=revision) if newer else answer
+        case Probed(finding):
+            return replace(answer, findings=(*answer.findings, finding))
+        case Sentence():
+            return replace(answer, sentences=(*answer.sentences, event))
+        case Dropped():
+            return replace(answer, dropped=(*answer.dropped, event))
+        case Done(turn, status, backend, seconds):
+            return replace(
+                answer, turn=turn, status=status, backend=backend, seconds=seconds, final=True
+            )
+
+
+def confidence_word(confidence: float) -> str:
+    """Say a confidence in words."""
+    return next(word for least, word in CONFIDENCE_WORDS if confidence >= least or least == 0.0)
+
+
+def render_question(text: str) -> str:
+    """Show what somebody typed as it stands: one line as text, more as a block."""
+    shown, left_out = _shorten(text)
+    plain = "\n" not in shown.strip() and not shown.startswith((" ", "\t"))
+    body = escape(shown.strip()) if plain else fence(shown)
+    return (
+        f"{body}\n\n*({left_out:,} characters left out here; all of it is read.)*"
+        if left_out
+        else body
+    )
+
+
+def render_answer(answer: Answer, entries: Mapping[str, Entry]) -> str:
+    """Write the answer as it is now."""
+    parts = [
+        *(render_finding(finding) for finding in answer.findings),
+        _head(answer),
+        _fix(answer, entries),
+        _tailoring(answer),
+        *(_notice(notice) for notice in answer.notices),
+        _held_back(answer),
+        _progress(answer),
+        answer.ended,
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def render_entry(entry: Entry) -> str:
+    """Write another candidate: its title, its source, what its symptoms are, its fix."""
+    symptoms = "\n\n".join(fence(symptom) for symptom in entry.symptoms[:2])
+    head = f"### {escape(entry.title)}\n\n{render_source(entry)}"
+    when = f"**Compare: this entry is for**\n\n{symptoms}" if symptoms else ""
+    return "\n\n".join(
+        part for part in (head, when, guide_markdown(entry.solution or entry.body)) if part
+    )
+
+
+def render_source(entry: Entry) -> str:
+    """Say where an entry stands: file, section, line."""
+    section = f", section “{escape(entry.section)}”" if entry.section else ""
+    return f"From the guide {code(PurePath(entry.file).name)}{section}, line {entry.line}."
+
+
+def render_finding(finding: Finding) -> str:
+    """Write a probe's finding; the first line names the Python that was looked at."""
+    where = escape(finding.where) or "not said by the probe"
+    state = FINDING_WORDS[finding.status]
+    lines = [
+        f"**Looked at: {where}**",
+        f"**{escape(finding.id)}**: {state}. {_oneline(finding.summary)}",
+    ]
+    if finding.next:
+        lines.append(f"**Next**: {_oneline(finding.next)}")
+    if finding.facts:
+        width = max(len(name) for name, _ in finding.facts)
+        lines.append(fence("\n".join(f"{name:<{width}}  {value}" for name, value in finding.facts)))
+    if finding.source:
+        lines.append(f"Read from: {_oneline(finding.source)} ({finding.seconds:.1f} s)")
+    return "\n\n".join(lines)
+
+
+def render_failure(message: str, *, hint: str = "") -> str:
+    """Write a failure as one line."""
+    return f"**That did not work.** {_oneline(message)} {_oneline(hint)}".rstrip()
+
+
+# --- parts of an answer --------------------------------------------------------------------------
+
+
+def _head(answer: Answer) -> str:
+    """Say that nothing matches, where that is the result."""
+    talk = answer.query is not None and answer.query.kind in ("smalltalk", "empty")
+    if answer.status != "abstain" or not answer.final or talk or answer.fix:
+        return ""
+    if not answer.matches:
+        return "" if answer.sentences else "**The guide has no entry for this.**"
+    nearest = "; ".join(escape(match.title) for match in answer.matches[:3])
+    return (
+        "**Nothing in the guide matches this well enough, so no fix is shown.** "
+        f"The nearest entries are: {nearest}. The buttons below show them."
+    )
+
+
+def _fix(answer: Answer, entries: Mapping[str, Entry]) -> str:
+    fix = answer.fix
+    if fix is None:
+        return ""
+    entry = entries.get(fix.entry)
+    match = next((match for match in answer.matches if match.id == fix.entry), None)
+    title = escape(entry.title if entry else match.title if match else fix.entry)
+    likely = "Likely: " if answer.status == "likely" else ""
+    lines = [f"### {likely}{title}", _why(entry, match)]
+    if likely:
+        lines.append("*This is likely, not certain: compare it with the other candidates below.*")
+    return "\n\n".join([*(line for line in lines if line), guide_markdown(fix.text)])
+
+
+def _why(entry: Entry | None, match: Match | None) -> str:
+    source = render_source(entry) if entry else ""
+    if match is None:
+        return source
+    reasons = "; ".join(escape(reason) for reason in match.why)
+    word = f"Match: **{confidence_word(match.confidence)}**" + (
+        f" ({reasons})." if reasons else "."
+    )
+    return f"{source} {word}".strip()
+
+
+def _tailoring(answer: Answer) -> str:
+    if not answer.sentences:
+        return ""
+    text = " ".join(sentence_markdown(sentence.text) for sentence in answer.sentences)
+    if answer.fix is None:
+        return text
+    writer = f"\n\n*Written by {escape(answer.backend)}; checked against the guide and your paste.*"
+    return f"#### For your case\n\n{text}{writer if answer.backend else ''}"
+
+
+def _notice(notice: Notice) -> str:
+    mark = "⚠" if notice.level == "warning" else "ⓘ"
+    return f"{mark} {_oneline(notice.text)}"
+
+
+def _held_back(answer: Answer) -> str:
+    """The sentences that did not pass the check, folded away."""
+    count = len(answer.dropped)
+    if not count:
+        return ""
+    block = fence("\n".join(f"{one.text.strip()}\n    → {one.reason}" for one in answer.dropped))
+    return f"<details><summary>Sentences held back ({count})</summary>\n\n{block}\n\n</details>"
+
+
+def _progress(answer: Answer) -> str:
+    """What is going on now, while the stream has not ended."""
+    if answer.ended:
+        return ""
+    if answer.turn is not None:
+        return _timing(dict(answer.seconds)) if answer.fix else ""
+    if answer.loading:
+        what = _oneline(answer.loading).rstrip(".…")
+        return f"*Still loading: {what}. Your question is kept and answered as soon as it can be.*"
+    if answer.status is None:
+        return "*Looking…*" if answer.findings or answer.query is None else "*Searching the guide…*"
+    if not answer.final:
+        return "*Comparing with the rest of the guide…*"
+    return (
+        "*The model is writing; each sentence is checked before it is shown…*" if answer.fix else ""
+    )
+
+
+def _timing(seconds: Mapping[str, float]) -> str:
+    words = (("fix", "fix after"), ("total", "complete after"))
+    parts = [f"{word} {seconds[key]:.1f} s" for key, word in words if key in seconds]
+    return f"*{', '.join(parts)}*" if parts else ""
+
+
+def _oneline(text: str) -> str:
+    return escape(" ".join(text.split()))
+
+
+def _shorten(text: str) -> tuple[str, int]:
+    """Keep the head and the longer tail (the error stands at the end) of an overlong paste."""
+    lines = text.split("\n")
+    if len(lines) > SHOWN_LINES:
+        lines = [*lines[: SHOWN_LINES // 3], "[…]", *lines[-2 * SHOWN_LINES // 3 :]]
+    shown = "\n".join(lines)
+    if len(shown) > SHOWN_CHARACTERS:
+        third = SHOWN_CHARACTERS // 3
+        shown = f"{shown[:third]}\n[…]\n{shown[-2 * third :]}"
+    return shown, max(0, len(text) - len(shown)) if shown != text else 0

@@ -1,0 +1,84 @@
+"""Single-use permissions to run a probe: one click, one run.
+
+A nonce is bound to a session, a probe row and its parameters (the target); it dies when it is
+redeemed, rightly or wrongly, and when its time is up. It refuses to know what a probe is, how a
+page delivers the nonce, and what time it is: the clock is handed in.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["ok", "unknown", "expired", "other"]
+
+SHORTEST, LONGEST = 60.0, 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a nonce allows: `row` on `target` for `session`, until `expires`."""
+
+    session: str
+    row: str
+    target: str
+    expires: float
+
+
+class Nonces:
+    """A bounded store of grants; when it is full the oldest one is forgotten."""
+
+    def __init__(
+        self,
+        *,
+        lifetime: float = LONGEST,
+        capacity: int = 4096,
+        clock: Callable[[], float] = time.monotonic,
+        make: Callable[[], str] = secrets.token_urlsafe,
+    ) -> None:
+        if not SHORTEST <= lifetime <= LONGEST:
+            raise ValueError(f"lifetime must be {SHORTEST:g} to {LONGEST:g} seconds")
+        if capacity < 1:
+            raise ValueError("capacity must be at least 1")
+        self._lifetime = lifetime
+        self._capacity = capacity
+        self._clock = clock
+        self._make = make
+        self._grants: OrderedDict[str, Grant] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._grants)
+
+    def issue(self, session: str, row: str, *, target: str) -> str:
+        """Return a fresh nonce for one run of `row` on `target` in `session`."""
+        self._forget_expired()
+        while len(self._grants) >= self._capacity:
+            self._grants.popitem(last=False)
+        nonce = self._make()
+        self._grants[nonce] = Grant(session, row, target, self._clock() + self._lifetime)
+        return nonce
+
+    def redeem(self, nonce: str, session: str, *, row: str, target: str) -> Verdict:
+        """Use up `nonce`; 'ok' only for exactly what it was issued for, and only once."""
+        grant = self._grants.pop(nonce, None)
+        if grant is None:
+            return "unknown"
+        if self._clock() >= grant.expires:
+            return "expired"
+        wanted = (session, row, target)
+        return "ok" if wanted == (grant.session, grant.row, grant.target) else "other"
+
+    def forget(self, session: str) -> None:
+        """Drop all grants of a session that has gone."""
+        for nonce in [n for n, grant in self._grants.items() if grant.session == session]:
+            del self._grants[nonce]
+
+    def _forget_expired(self) -> None:
+        """All grants live equally long, so the oldest stand first."""
+        now = self._clock()
+        while self._grants and next(iter(self._grants.values())).expires <= now:
+            self._grants.popitem(last=False)

@@ -1,0 +1,83 @@
+"""An event stream that a reader can stop, in batches that a screen can follow.
+
+One task pulls the source; whoever reads gets what has come in since, at most once per `interval`.
+Stopping or closing cancels the task and closes the source, whatever it is waiting for. It refuses
+to know what the events are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Generic, TypeVar
+
+E = TypeVar("E")
+
+CLOSE_SECONDS = 5.0
+
+
+class Stream(Generic[E]):
+    """Reads `source` in a task of its own, from the first `batches()` on."""
+
+    def __init__(
+        self, source: AsyncIterator[E], *, interval: float = 1 / 12, pulse: float = 1.0
+    ) -> None:
+        self._source = source
+        self._interval = interval
+        self._pulse = pulse
+        self._events: asyncio.Queue[E | None] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+        self._error: Exception | None = None
+        self.stopped = False
+
+    def stop(self) -> None:
+        """End the stream: the source is closed, `batches()` returns what it had and ends."""
+        self.stopped = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def batches(self) -> AsyncGenerator[tuple[E, ...], None]:
+        """Yield what has come in, and () every `pulse` seconds, so that a closed tab is noticed.
+
+        Raises what the source raised, after everything that came before it.
+        """
+        self._task = asyncio.create_task(self._pull())
+        self._task.add_done_callback(lambda _: self._events.put_nowait(None))
+        if self.stopped:
+            self._task.cancel()
+        try:
+            ended = False
+            while not ended:
+                batch, ended = await self._batch()
+                yield batch
+                await asyncio.sleep(0 if ended else self._interval)
+            if self._error is not None:
+                raise self._error
+        finally:
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=CLOSE_SECONDS)
+
+    async def _batch(self) -> tuple[tuple[E, ...], bool]:
+        """Wait for something, take everything there is; the second value says it was the end."""
+        events: list[E] = []
+        with contextlib.suppress(asyncio.QueueEmpty, TimeoutError):
+            async with asyncio.timeout(self._pulse):
+                event = await self._events.get()
+            while event is not None:
+                events.append(event)
+                event = self._events.get_nowait()
+            return tuple(events), True
+        return tuple(events), False
+
+    async def _pull(self) -> None:
+        try:
+            async for event in self._source:
+                self._events.put_nowait(event)
+        except Exception as error:  # handed to the reader, in its place in the stream
+            self._error = error
+        finally:
+            close = getattr(self._source, "aclose", None)
+            if close is not None:
+                with contextlib.suppress(RuntimeError):
+                    await close()

@@ -1,0 +1,1 @@
+"""The guides that ship with the product, as package data."""

@@ -1,0 +1,1 @@
+"""The tests; shared fakes are in fakes.py."""

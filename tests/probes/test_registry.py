@@ -1,0 +1,59 @@
+"""The rows themselves, and that no document whatsoever makes one raise."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from assistant.probes.registry import PROBES, Probe
+
+COURSE_IDS = {
+    "gpu-memory-reset", "clear-gpu-memory", "batch-size", "environment-reset", "dataloader-hang",
+    "why-ngc-container", "vit-training-slow",
+}  # fmt: skip
+WORDS = """torch nvml devices memory error version cuda meminfo MemTotal MemFree MemAvailable
+packages torchvision requires file shadows name capability architectures processes used pid shm
+total path pip found limits secrets count free own warnings pressure build HugePages_Total"""
+NAMES = st.sampled_from(re.findall(r"\w+", WORDS))
+JUNK: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+    | st.sampled_from(["sm_90", "2.9.1+cpu", "torch==2.9", "NVIDIA GB10", "aarch64", 10**400]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=6),
+    max_leaves=20,
+)  # fmt: skip
+
+
+def test_the_four_rows_in_display_order() -> None:
+    assert [row.id for row in PROBES] == ["gpu", "memory", "packages", "environment"]
+    assert all(row.title and row.reads and row.never and row.informs for row in PROBES)
+    assert {entry for row in PROBES for entry in row.entries} <= COURSE_IDS
+
+
+@pytest.mark.parametrize("row", PROBES, ids=lambda row: row.id)
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(document=st.dictionaries(NAMES, JUNK, max_size=8))
+def test_no_document_makes_a_row_raise(row: Probe, document: dict[str, Any]) -> None:
+    finding = row.interpret(document, where="here")
+    assert finding.id == row.id
+    assert finding.summary
+    assert "\n" not in finding.summary
+
+
+@pytest.mark.parametrize("machine", ["gb10", "discrete", "no_gpu"])
+@pytest.mark.parametrize("row", PROBES, ids=lambda row: row.id)
+def test_findings_link_only_to_entries_without_an_exception(load_row, row, machine) -> None:
+    finding = row.interpret(load_row(machine, row.id), where="here")
+    assert set(finding.entries) <= COURSE_IDS
+    assert finding.source
+    assert all(name and value for name, value in finding.facts)
+
+
+def test_control_characters_of_a_target_are_not_shown(load_row) -> None:
+    row = load_row("gb10", "gpu", ("torch", {"error": "bad\x1b[31m\nthing\u202e" + "x" * 5000}))
+    finding = PROBES[0].interpret(row, where="here")
+    assert "bad [31m thing" in finding.summary
+    assert len(finding.summary) < 500
