@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from assistant.errors import SettingsError
 
@@ -79,6 +79,20 @@ class ModelChoice:
     label: str = ""
     note: str = ""
     tiny: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model in memory with its tokenizer, as transformers makes them; `context` is the most
+    tokens that prompt and answer may have together."""
+
+    tokenizer: Any
+    model: Any
+    context: int
+
+
+Dtype = Literal["float32", "bfloat16"]
+Loader = Callable[[ModelChoice, str, Dtype], LoadedModel]  # (choice, device, dtype)
 
 
 def choose_model(

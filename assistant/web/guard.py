@@ -32,6 +32,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 API = "/gradio_api/"
 UPLOAD = "/gradio_api/upload"
+HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+))(?::\d+)?")  # `localhost:7860`, `[::1]`
 SAFE = frozenset({"GET", "HEAD"})
 
 # What the page asks for in a browser, seen in Chromium; all else is 404.
@@ -146,7 +147,7 @@ class Guard:
     def _check_host(self, headers: dict[str, str]) -> Refusal | None:
         """A foreign name for this address is how DNS rebinding comes in."""
         forwarded = headers.get("x-forwarded-host", "").split(",")[0].strip()
-        for host in filter(None, (headers.get("host", "-"), forwarded)):
+        for host in (headers.get("host", ""), *([forwarded] if forwarded else [])):
             if _host_name(host) not in self._policy.hosts:
                 return Refusal(
                     400,
@@ -233,10 +234,8 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 def _host_name(host: str) -> str:
     """`localhost:7860` → `localhost`; `[::1]:7860` → `::1`; anything odd → ''."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+    found = HOST.fullmatch(host)
+    return (found[1] or found[2]).lower() if found else ""
 
 
 def _cookie(headers: dict[str, str], name: str) -> str:

@@ -63,6 +63,8 @@ NAMES = frozenset({"localhost", "127.0.0.1", "::1", "spark.local"})
         ("localhost.evil.example", 400),
         ("evil.example:localhost", 400),
         ("localhost@evil.example", 400),
+        ("evil.example@localhost", 400),
+        ("localhost, evil.example", 400),
         ("127.0.0.1.nip.io", 400),
         ("0.0.0.0:7860", 400),
         ("192.168.1.20:7860", 400),

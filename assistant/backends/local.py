@@ -1,0 +1,302 @@
+"""A language model in this process: transformers and torch, one reader at a time.
+
+It knows tokens and devices. It refuses to know what a prompt says, which model is a good one
+(`models.py`), how a model gets into memory (`loading.py`) and how readers wait (`turns.py`).
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import GenerationConfig, StoppingCriteria, TextStreamer
+from transformers.generation.logits_process import (
+    EncoderRepetitionPenaltyLogitsProcessor,
+    LogitsProcessor,
+    RepetitionPenaltyLogitsProcessor,
+)
+
+from assistant.errors import BackendError
+from assistant.models import Dtype, LoadedModel, Loader, ModelChoice
+from assistant.turns import Answer, Breaker, Clock, Line, Stop
+from assistant.types import BackendStatus, Message, Token, Waiting
+
+_LOG = logging.getLogger(__name__)
+_LOOK = 0.1  # seconds between two looks at a reader who waits for the loading
+_FAREWELL = 10.0  # seconds that a running generation gets when everything is closed
+
+# The tiny model repeats itself (first number: on what it wrote) and makes things up (second: words
+# of the prompt are preferred). Chosen by reading 5 answers under each setting.
+_TINY_REPETITION, _TINY_COPY = 1.1, 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class LocalLimits:
+    """What one reader may take; `wait_seconds` is the longest time in line."""
+
+    max_new_tokens: int = 220
+    answer_seconds: float = 90.0
+    queue: int = 8
+    wait_seconds: float = 300.0
+
+
+class LocalBackend:
+    """A Backend (types.py) around one model that `loader` brings (`loading.py`).
+
+    CUDA computes in bfloat16, the CPU in float32: with 226 tokens of prompt one thread reaches the
+    tiny model's first word in 0.8 s in float32 and 5.6 s in bfloat16, then writes 9 and 17 tokens/s
+    (2 cores of an EPYC without bf16 instructions, CPU time, 2026-11-22); prompts are longer than
+    answers. `static_cache` compiles the decoder on CUDA; off, since nobody measured it on a Spark.
+    """
+
+    def __init__(
+        self,
+        choice: ModelChoice,
+        limits: LocalLimits,
+        *,
+        loader: Loader,
+        device: str | None = None,
+        dtype: Dtype | None = None,
+        static_cache: bool = False,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._choice, self._limits, self._clock, self._loader = choice, limits, clock, loader
+        self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self._dtype: Dtype = dtype or ("bfloat16" if self._device == "cuda" else "float32")
+        self._static_cache = static_cache and self._device == "cuda"
+        self._loading = threading.Lock()
+        self._loaded: LoadedModel | None = None
+        self._fault: BackendError | None = None
+        self._line = Line(limits.queue)
+        self._breaker = Breaker(clock)
+        self._closed = threading.Event()
+
+    @property
+    def name(self) -> str:
+        """E.g. 'SmolLM2-135M-Instruct (tiny model, cpu, float32)'."""
+        size = "tiny model, " if self._choice.tiny else ""
+        return f"{self._choice.label} ({size}{self._device}, {self._dtype})"
+
+    def load(self) -> None:
+        """Load now, once. A failed load is not tried again: each reader would pay for it."""
+        with self._loading:
+            self._load_once()
+
+    def status(self) -> BackendStatus:
+        """Return at once: only attributes are read."""
+        if self._closed.is_set():
+            return BackendStatus("away", "The language model was shut down.")
+        if self._fault is not None:
+            return BackendStatus("away", self._fault.message)
+        if self._breaker.is_open():
+            return BackendStatus("away", "The language model rests after several failures.")
+        return BackendStatus("ready") if self._loaded else BackendStatus("loading")
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens a text has; loads the model if needed."""
+        return len(self._require_loaded().tokenizer(text, add_special_tokens=False).input_ids)
+
+    def prompt_tokens(self) -> int:
+        """Return how long a prompt may be beside a full answer; loads the model if needed."""
+        return self._require_loaded().context - self._limits.max_new_tokens
+
+    def generate(
+        self, messages: Sequence[Message], *, cancel: threading.Event
+    ) -> Iterator[Token | Waiting]:
+        """Yield Waiting whenever the place in line changes, then the pieces of text.
+
+        Ends quietly when cancelled, closed or out of time. Raises BackendError, and
+        BackendBusyError when the line is full or does not move.
+        """
+        self._breaker.check()
+        if not self._load_unless(cancel):
+            return
+        inputs = self._encode(messages)
+        left, place, answer = threading.Event(), self._line.join(), None
+        try:
+            waiting = self._stop((cancel, left, self._closed), self._limits.wait_seconds)
+            for position in self._line.wait_turn(place, waiting):
+                yield Waiting(position)
+            self._breaker.check()
+            if not waiting.is_left():
+                answer = self._start(inputs, waiting.events, left=left, place=place)
+        finally:
+            if answer is None:
+                self._line.leave(place)
+        if answer is not None:
+            yield from map(Token, answer.pieces())
+
+    def close(self) -> None:
+        """End running generations, send the waiting readers away, free the model."""
+        self._closed.set()
+        self._line.wait_empty(_FAREWELL)
+        with self._loading:
+            self._loaded = None
+        _free_memory()
+
+    def _load_unless(self, cancel: threading.Event) -> bool:
+        """Load, or wait for the thread that loads; False if the reader left meanwhile."""
+        while not self._loading.acquire(timeout=_LOOK):
+            if cancel.is_set():
+                return False
+        try:
+            self._load_once()
+        finally:
+            self._loading.release()
+        return not cancel.is_set()
+
+    def _load_once(self) -> None:
+        if self._closed.is_set():
+            raise BackendError("The language model was shut down.")
+        if self._fault is not None:
+            raise self._fault
+        if self._loaded is None:
+            try:
+                self._loaded = self._loader(self._choice, self._device, self._dtype)
+            except BackendError as error:
+                self._fault = error
+                raise
+
+    def _require_loaded(self) -> LoadedModel:
+        self.load()
+        if self._loaded is None:
+            raise BackendError("The language model was shut down.")
+        return self._loaded
+
+    def _encode(self, messages: Sequence[Message]) -> Any:
+        """Messages to tokens. A prompt is never shortened here: its parts are the caller's."""
+        tokenizer = self._require_loaded().tokenizer
+        try:
+            inputs = tokenizer.apply_chat_template(
+                [{"role": message.role, "content": message.content} for message in messages],
+                add_generation_prompt=True,
+                return_tensors="pt",
+                return_dict=True,
+                enable_thinking=False,  # Qwen3-8B would think aloud; other templates ignore it
+            )
+        except Exception as error:  # a template is a program of the model's author
+            raise BackendError("The language model does not accept this form of prompt.") from error
+        length, room = inputs["input_ids"].shape[1], self.prompt_tokens()
+        if length > room:
+            raise BackendError(
+                f"The text is too long for the language model: {length} tokens, {room} fit.",
+                hint="Paste less of the log.",
+            )
+        return inputs.to(self._device)
+
+    def _stop(self, events: tuple[threading.Event, ...], seconds: float) -> Stop:
+        return Stop(events, self._clock() + seconds, self._clock)
+
+    def _start(
+        self,
+        inputs: Any,
+        events: tuple[threading.Event, ...],
+        *,
+        left: threading.Event,
+        place: object,
+    ) -> Answer:
+        """Start the generation; from here on its thread gives the place in line up."""
+        loaded = self._require_loaded()
+        stop = self._stop(events, self._limits.answer_seconds)
+
+        def run(put: Callable[[str], None]) -> None:
+            with torch.inference_mode():
+                loaded.model.generate(
+                    **inputs,
+                    streamer=_Pieces(loaded.tokenizer, put),
+                    stopping_criteria=[_StopWhenDue(stop)],
+                    logits_processor=_processors(inputs["input_ids"], tiny=self._choice.tiny),
+                    generation_config=self._greedy(loaded),
+                )
+
+        def ended(error: BaseException | None) -> BackendError | None:
+            self._breaker.record(failed=error is not None)
+            try:
+                return None if error is None else _explain_run(error)
+            finally:
+                self._line.leave(place)
+
+        answer = Answer(run, stop=stop, left=left, ended=ended)
+        answer.start()
+        return answer
+
+    def _greedy(self, loaded: LoadedModel) -> GenerationConfig:
+        """The likeliest token each time: the same question gets the same answer."""
+        own = loaded.model.generation_config
+        pad = own.pad_token_id if own.pad_token_id is not None else loaded.tokenizer.eos_token_id
+        cache = {"cache_implementation": "static"} if self._static_cache else {}
+        return GenerationConfig(
+            max_new_tokens=self._limits.max_new_tokens,
+            do_sample=False,
+            temperature=1.0,  # these silence warnings about a model's own sampling defaults
+            top_p=1.0,
+            top_k=50,
+            repetition_penalty=1.0,
+            eos_token_id=own.eos_token_id,
+            pad_token_id=pad,
+            **cache,
+        )
+
+
+class _Pieces(TextStreamer):  # type: ignore[misc]
+    """One per answer: hands each finished word on."""
+
+    def __init__(self, tokenizer: Any, put: Callable[[str], None]) -> None:
+        super().__init__(tokenizer, skip_prompt=True, skip_special_tokens=True)
+        self._put = put
+
+    def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
+        """Called by transformers, in the thread that generates."""
+        self._put(text)
+
+
+class _StopWhenDue(StoppingCriteria):  # type: ignore[misc]
+    """Asked after every token."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+
+    def __call__(self, input_ids: torch.Tensor, scores: object, **_: object) -> torch.Tensor:
+        return torch.full(input_ids.shape[:1], self._stop.is_due(), device=input_ids.device)
+
+
+class _RefuseNaN(LogitsProcessor):  # type: ignore[misc]
+    """Greedy decoding of NaN would quietly write nonsense; this makes it an error."""
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        if bool(torch.isnan(scores).any()):
+            raise ArithmeticError("it computed values that are not numbers, NaN")
+        return scores
+
+
+def _processors(prompt: torch.Tensor, *, tiny: bool) -> list[LogitsProcessor]:
+    if not tiny:
+        return [_RefuseNaN()]
+    length = prompt.shape[1]
+    repetition = RepetitionPenaltyLogitsProcessor(_TINY_REPETITION, prompt_ignore_length=length)
+    return [_RefuseNaN(), repetition, EncoderRepetitionPenaltyLogitsProcessor(_TINY_COPY, prompt)]
+
+
+def _explain_run(error: BaseException) -> BackendError:
+    """Log the error, let go of the tensors that its frames hold, and say it in plain words."""
+    _LOG.warning("generation failed", exc_info=error)
+    error.__traceback__ = None
+    _free_memory()
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error):
+        return BackendError(
+            "The language model ran out of memory, so it stopped.",
+            hint="End notebooks that hold memory, or ask with a shorter text.",
+        )
+    return BackendError(f"The language model stopped working ({type(error).__name__}: {error}).")
+
+
+def _free_memory() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,131 @@
+"""The composition root: settings to a running `Assistant`. The only file that names every class.
+
+Heavy libraries are imported inside these functions, so that asking for help costs nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from assistant.backends.excerpt import ExcerptBackend
+from assistant.errors import EncoderError
+from assistant.library import Library
+from assistant.models import ModelChoice, choose_model, read_mem_available_gb
+from assistant.probes.runner import ProbeRunner
+from assistant.probes.targets import discover_targets
+from assistant.service import Assistant
+from assistant.settings import Settings
+from assistant.setup import default_model_folder
+from assistant.snapshots import BuildRetriever, Snapshots
+from assistant.types import Backend, Encoder, Retriever
+
+_MEMINFO = Path("/proc/meminfo")
+
+
+def build_assistant(settings: Settings, *, speak: bool = True) -> Assistant:
+    """Plug everything together; nothing is loaded yet. `speak` false leaves the model out.
+
+    Raises SettingsError for a model or target setting that cannot be meant.
+    """
+    be_offline(os.environ)
+    backend = build_backend(settings) if speak else ExcerptBackend("")
+    return Assistant(build_snapshots(settings), backend, build_prober(settings))
+
+
+def build_snapshots(settings: Settings) -> Snapshots:
+    """The knowledge of these guides, with the encoder of these settings."""
+    return Snapshots(settings.guide, build_retriever(settings))
+
+
+def build_retriever(settings: Settings) -> BuildRetriever:
+    """A function from a library to its retriever; the encoder is loaded on the first dense use."""
+    encoder: list[Encoder] = []
+
+    def make(library: Library, dense: bool) -> tuple[Retriever, tuple[str, ...]]:
+        from assistant.calibration import load_calibration
+        from assistant.retrieval import HybridRetriever, build_passages
+
+        passages = build_passages(library.entries, library.phrases)
+        calibration = load_calibration()
+        if not dense:
+            return HybridRetriever(library.entries, passages, calibration=calibration), ()
+        from assistant.encoders import SentenceEncoder
+        from assistant.index import build_index
+
+        if not encoder:
+            encoder.append(SentenceEncoder(settings.encoder))
+        try:
+            index = build_index(
+                [passage.text for passage in passages],
+                encoder[0],
+                folder=settings.cache_dir / "index",
+            )
+        except EncoderError as error:
+            lexical = HybridRetriever(library.entries, passages, calibration=calibration)
+            return lexical, (str(error),)
+        retriever = HybridRetriever(
+            library.entries, passages, calibration=calibration, dense=(index, encoder[0])
+        )
+        return retriever, index.notices
+
+    return make
+
+
+def build_backend(settings: Settings) -> Backend:
+    """The language model that the settings and this machine allow; the guide's words otherwise."""
+    choice = choose(settings)
+    if choice.kind == "none":
+        return ExcerptBackend(choice.note)
+    from assistant.backends.local import LocalBackend
+
+    return LocalBackend(
+        choice,
+        max_new_tokens=settings.max_new_tokens,
+        answer_seconds=settings.answer_seconds,
+        queue_size=settings.model_queue,
+    )
+
+
+def choose(settings: Settings) -> ModelChoice:
+    """Which model; a GPU is asked for only where the choice may depend on it."""
+    cuda = False
+    if settings.model == "auto" and Path("/proc/driver/nvidia").exists():
+        import torch
+
+        cuda = torch.cuda.is_available()
+    meminfo = _MEMINFO.read_text("utf-8") if _MEMINFO.exists() else ""
+    return choose_model(
+        settings.model,
+        cuda=cuda,
+        hub_cache=hub_cache(os.environ),
+        mem_available_gb=read_mem_available_gb(meminfo),
+        reserve_gb=settings.model_reserve_gb,
+        default_folder=default_model_folder(settings.cache_dir),
+    )
+
+
+def build_prober(settings: Settings) -> ProbeRunner:
+    """Probes on the assistant's own Python, the operator's targets and discovered kernels."""
+    targets = discover_targets(
+        settings.targets, executable=sys.executable, home=Path.home(), prefix=Path(sys.prefix)
+    )
+    return ProbeRunner(targets, environment=os.environ, folder=Path.cwd())
+
+
+def hub_cache(environment: os._Environ[str]) -> Path:
+    """Where the model hub's library keeps downloads, by its own variables."""
+    if "HF_HUB_CACHE" in environment:
+        return Path(environment["HF_HUB_CACHE"])
+    home = environment.get("HF_HOME") or str(Path.home() / ".cache" / "huggingface")
+    return Path(home) / "hub"
+
+
+def be_offline(environment: os._Environ[str]) -> None:
+    """No telemetry and no update checks, whatever library is loaded later."""
+    environment.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    environment.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    environment.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    environment.setdefault("TOKENIZERS_PARALLELISM", "false")
+    environment.setdefault("GRADIO_ANALYTICS_ENABLED", "False")

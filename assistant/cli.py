@@ -1,0 +1,385 @@
+"""The command line: one function for each command; thin, as it only folds events.
+
+Heavy imports stand inside the commands, so that `--help` answers at once. Exit codes: 0 answered,
+1 no entry matches, 2 usage or configuration, 3 failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from assistant import __version__
+from assistant.errors import AssistantError, InputError, UsageError
+
+if TYPE_CHECKING:
+    from assistant.events import Event
+    from assistant.inputs import CleanText
+    from assistant.settings import Settings
+    from assistant.types import Finding
+
+app = typer.Typer(
+    name="assistant",
+    help="From an error on the screen to a fix that works, on your own machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+GuideOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--guide", "-g", help="Guide file or folder; repeat for more; 'builtin' adds the shipped ones."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+TargetOption = Annotated[
+    str | None, typer.Option("--target", help="Name of the Python to look at (see doctor).")
+]
+_SUFFIXES = {".log", ".txt", ".py", ".ipynb", ".png", ".jpg", ".jpeg"}
+
+
+@app.command()
+def ask(
+    text: Annotated[
+        str, typer.Argument(help="The error or question; '-' reads standard input; or a file.")
+    ],
+    guide: GuideOption = None,
+    model: Annotated[
+        str | None, typer.Option(help="Language model for this question; 'none' for none.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the fix for an error, or the answer to a question."""
+    from assistant.build import build_assistant
+    from assistant.service import Assistant
+
+    settings = _settings(guide=guide, model=model)
+    query = _read_argument(text, settings)
+
+    async def go(assistant: Assistant) -> list[Event]:
+        shown: list[Event] = []
+        try:
+            async for event in assistant.ask(query):
+                shown.append(event)
+                if not as_json:
+                    _print_event(event)
+        finally:
+            await assistant.aclose()
+        return shown
+
+    assistant = build_assistant(settings)
+    assistant.start()
+    events = asyncio.run(go(assistant))
+    from assistant.render import ask_json
+
+    shape = ask_json(events)
+    if as_json:
+        _print_json(shape)
+    _leave(0 if shape["answered"] else 1)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    guide: GuideOption = None,
+    model: Annotated[str | None, typer.Option(help="Language model; 'none' for none.")] = None,
+    root_path: Annotated[
+        str | None, typer.Option(help="Path prefix behind a proxy, e.g. /proxy/7860.")
+    ] = None,
+) -> None:
+    """Open the page in a browser tab."""
+    from assistant.build import build_assistant
+    from assistant.library import find_guide_files
+
+    settings = _settings(guide=guide, model=model, host=host, port=port, root_path=root_path)
+    find_guide_files(settings.guide)
+    assistant = build_assistant(settings)
+    from assistant.web.app import build_app
+    from assistant.web.serve import choose_token, serve as serve_app
+
+    token = choose_token(settings)
+    web = build_app(assistant, settings, token=token)
+    assistant.start()
+    serve_app(web, settings, token=token, notify=lambda line: print(line, flush=True))
+    _leave(0)
+
+
+@app.command()
+def setup() -> None:
+    """Get the default language model and make the search index (once)."""
+    from assistant.build import be_offline, build_snapshots
+
+    be_offline(os.environ)
+    settings = _settings()
+    from assistant.index import check_folder
+
+    check_folder(settings.cache_dir)
+    from assistant.backends.convert import convert_gguf
+    from assistant.setup import ensure_default_model
+
+    folder = ensure_default_model(settings.cache_dir, convert=convert_gguf, report=print)
+    print(f"Language model: {folder}")
+    snapshots = build_snapshots(settings)
+    print("Making the search index …")
+    snapshots.load()
+    snapshot = snapshots.current()
+    for notice in snapshot.notices if snapshot else ():
+        print(notice)
+    print(f"Search index: {len(snapshot.entries) if snapshot else 0} entries are ready.")
+
+
+@app.command()
+def entries(guide: GuideOption = None, as_json: JsonOption = False) -> None:
+    """List every entry with its id, kind, title, section, file and line."""
+    from assistant.library import load_library
+    from assistant.render import entries_json, strip_controls
+
+    library = load_library(_settings(guide=guide).guide)
+    if as_json:
+        _print_json(entries_json(library.entries.values()))
+        return
+    for entry in library.entries.values():
+        place = f"{Path(entry.file).name}:{entry.line}"
+        line = f"{entry.id:32} {entry.kind:9} {entry.title}  [{entry.section}] {place}"
+        print(strip_controls(line))
+    for notice in library.notices:
+        print(notice, file=sys.stderr)
+
+
+@app.command()
+def lint(
+    guides: Annotated[list[str] | None, typer.Argument(help="Guide files or folders.")] = None,
+) -> None:
+    """Check guides: problems with line numbers; exit code 1 if there are any."""
+    from assistant.library import find_guide_files, find_problems, read_guide
+    from assistant.render import strip_controls
+
+    parsed = [read_guide(path) for path in find_guide_files(tuple(guides or ()))]
+    problems = find_problems(parsed)
+    for problem in problems:
+        print(strip_controls(f"{problem.file}:{problem.line}: {problem.message}"))
+    for guide in parsed:
+        ignored = sum(span.last - span.first + 1 for span in guide.ignored)
+        print(
+            strip_controls(
+                f"{guide.file}: {len(guide.entries)} entries, {len(guide.headings)} heading lines, "
+                f"{ignored} lines outside entries"
+            )
+        )
+        for span in guide.ignored:
+            if span.reason != "rule":
+                print(f"  lines {span.first}-{span.last}: {span.reason}")
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def probe(
+    name: Annotated[str | None, typer.Argument(help="Which probe to run.")] = None,
+    target: TargetOption = None,
+    show_list: Annotated[bool, typer.Option("--list", help="List the probes.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run one read-only check of this machine."""
+    from assistant.build import build_prober
+    from assistant.render import probes_json
+
+    prober = build_prober(_settings())
+    if show_list or name is None:
+        if as_json:
+            _print_json(probes_json(prober.probes()))
+            return
+        for info in prober.probes():
+            print(f"{info.id:12} {info.title}: reads {info.reads}; never {info.never}")
+        return
+    findings = prober.run([name], target=target)
+    _print_findings(findings, _target_name(target), as_json)
+    _leave_by(findings)
+
+
+@app.command()
+def doctor(target: TargetOption = None, as_json: JsonOption = False) -> None:
+    """The quick diagnostic: every check at once."""
+    from assistant.build import build_prober
+
+    prober = build_prober(_settings())
+    findings = prober.run([info.id for info in prober.probes()], target=target)
+    _print_findings(findings, _target_name(target), as_json)
+    _leave_by(findings)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Print the version when asked."""
+    if version:
+        print(f"assistant {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; every expected failure is one clear message and an exit code."""
+    try:
+        app(standalone_mode=False)
+    except AssistantError as error:
+        _fail(error)
+    except typer.Exit as leave:
+        sys.exit(leave.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        print("Stopped.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:  # the rim of the command line: no traceback in a learner's face
+        shown = getattr(error, "format_message", None)
+        if shown is not None:  # click's usage errors
+            print(f"{shown()}\nTry: assistant --help", file=sys.stderr)
+            sys.exit(2)
+        if os.environ.get("ASSISTANT_DEBUG"):
+            raise
+        print(
+            f"Something inside the assistant went wrong ({type(error).__name__}). Your text is not "
+            "lost; run the same command with ASSISTANT_DEBUG=1 to see where.",
+            file=sys.stderr,
+        )
+        sys.exit(3)
+
+
+# --- what the commands share -----------------------------------------------------------------
+
+
+def _settings(**arguments: Any) -> Settings:
+    from assistant.settings import load_settings
+
+    if arguments.get("guide") is not None:
+        arguments["guide"] = tuple(arguments["guide"])
+    return load_settings(**arguments)
+
+
+def _read_argument(text: str, settings: Settings) -> CleanText:
+    """Standard input, a file that exists, or the text itself (contracts, shapes)."""
+    from assistant.inputs import clean_text, read_bytes
+
+    limit = int(settings.max_upload_mb * 1_000_000)
+    if text == "-":
+        data = sys.stdin.buffer.read(limit + 1)
+        return read_bytes(_within(data, limit, "standard input"), name="standard input")
+    path = Path(text) if len(text) < 4096 and "\n" not in text and "\0" not in text else None
+    try:
+        is_file = path is not None and path.is_file()
+    except OSError:
+        is_file = False
+    if path is not None and is_file:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+        return read_bytes(_within(data, limit, text), name=path.name)
+    if path is not None and path.suffix.lower() in _SUFFIXES and len(text.split()) == 1:
+        raise InputError(
+            f"There is no file {text}.",
+            hint="Check the path, or put the error text itself in quotes.",
+        )
+    return clean_text(text)
+
+
+def _within(data: bytes, limit: int, name: str) -> bytes:
+    if len(data) > limit:
+        raise InputError(
+            f"{name} is larger than {limit // 1_000_000} MB.",
+            hint="Give the last part, for example: tail -n 2000 FILE | assistant ask -",
+        )
+    return data
+
+
+def _print_event(event: Event) -> None:
+    """One event as plain terminal text."""
+    from assistant.events import Done, Dropped, Fix, Loading, Notice, Probed, Retrieved, Sentence
+    from assistant.render import confidence_word, strip_controls
+
+    match event:
+        case Loading(what=what):
+            print(f"(loading {what} …)", file=sys.stderr)
+        case Retrieved(matches=matches, status=status, final=True) if matches and status != "abstain":
+            first = matches[0]
+            print(strip_controls(f"\n{first.title}\n  {confidence_word(first, status)}: {'; '.join(first.why)}"))
+            others = [match.title for match in matches[1:3]]
+            if status == "likely" and others:
+                print(strip_controls(f"  or: {'; '.join(others)}"))
+        case Fix(fix=fix) if fix is not None:
+            _print_markdown(fix.text)
+        case Sentence(text=text):
+            print(strip_controls(text))
+        case Probed(finding=finding):
+            _print_findings((finding,), "", False)
+        case Notice(text=text):
+            print(strip_controls(f"({text})"), file=sys.stderr)
+        case Dropped():
+            pass
+        case Done(backend=backend) if backend:
+            print(strip_controls(f"— explained by {backend}; the fix is the guide's own"))
+
+
+def _print_markdown(text: str) -> None:
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from assistant.render import strip_controls
+
+    clean = strip_controls(text)
+    if sys.stdout.isatty():
+        Console().print(Markdown(clean, hyperlinks=False))
+    else:
+        print(f"\n{clean}\n", flush=True)
+
+
+def _print_findings(findings: tuple[Finding, ...], target: str, as_json: bool) -> None:
+    from assistant.render import MARKS, doctor_json, strip_controls
+
+    if as_json:
+        _print_json(doctor_json(target, findings))
+        return
+    for where in dict.fromkeys(finding.where for finding in findings):
+        print(strip_controls(f"Looked at: {where}"))
+    for finding in findings:
+        print(strip_controls(f"{MARKS[finding.status]} {finding.id:12} {finding.summary}"))
+        if finding.next:
+            print(strip_controls(f"    → {finding.next}"))
+
+
+def _target_name(target: str | None) -> str:
+    return target or "own"
+
+
+def _leave_by(findings: tuple[Finding, ...]) -> None:
+    """A refused row is a usage error; what a probe found is not a failure of the command."""
+    if any(finding.status == "refused" for finding in findings):
+        raise typer.Exit(2)
+
+
+def _print_json(shape: dict[str, Any]) -> None:
+    print(json.dumps(shape, ensure_ascii=False, indent=2))
+
+
+def _fail(error: AssistantError) -> None:
+    print(error.message, file=sys.stderr)
+    if error.hint:
+        print(error.hint, file=sys.stderr)
+    _leave(error.exit_code)
+
+
+def _leave(code: int) -> None:
+    """End at once: threads of model libraries may still hold the interpreter."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
