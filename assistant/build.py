@@ -52,7 +52,7 @@ def build_retriever(settings: Settings) -> BuildRetriever:
         if not dense:
             return HybridRetriever(library.entries, passages, calibration=calibration), ()
         from assistant.encoders import SentenceEncoder
-        from assistant.index import build_index
+        from assistant.index import build_index, load_seed
 
         if not encoder:
             encoder.append(SentenceEncoder(settings.encoder))
@@ -61,6 +61,7 @@ def build_retriever(settings: Settings) -> BuildRetriever:
                 [passage.text for passage in passages],
                 encoder[0],
                 folder=settings.cache_dir / "index",
+                seed=load_seed(encoder[0].id),
             )
         except EncoderError as error:
             lexical = HybridRetriever(library.entries, passages, calibration=calibration)
@@ -78,14 +79,15 @@ def build_backend(settings: Settings) -> Backend:
     choice = choose(settings)
     if choice.kind == "none":
         return ExcerptBackend(choice.note)
-    from assistant.backends.local import LocalBackend
+    from assistant.backends.loading import load_model
+    from assistant.backends.local import LocalBackend, LocalLimits
 
-    return LocalBackend(
-        choice,
+    limits = LocalLimits(
         max_new_tokens=settings.max_new_tokens,
         answer_seconds=settings.answer_seconds,
-        queue_size=settings.model_queue,
+        queue=settings.model_queue,
     )
+    return LocalBackend(choice, limits, loader=load_model)
 
 
 def choose(settings: Settings) -> ModelChoice:

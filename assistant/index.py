@@ -11,8 +11,9 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 import faiss
@@ -46,17 +47,23 @@ class PassageIndex:
         return full
 
 
-def build_index(passages: Sequence[str], encoder: Encoder, *, folder: Path) -> PassageIndex:
-    """Index the passages, encoding only those that the cache in `folder` does not hold.
+def build_index(
+    passages: Sequence[str],
+    encoder: Encoder,
+    *,
+    folder: Path,
+    seed: Mapping[str, np.ndarray] | None = None,
+) -> PassageIndex:
+    """Index the passages, encoding only those that neither `folder`'s cache nor `seed` holds.
 
     An unwritable folder is a notice, not an error: the index then lives in memory only.
     Raises EncoderError when a passage is new and the encoder cannot be loaded.
     """
-    keys = [_key(encoder.id, passage) for passage in passages]
+    keys = [passage_key(encoder.id, passage) for passage in passages]
     fingerprint = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:20]
     path = folder / f"vectors-{hashlib.sha256(encoder.id.encode()).hexdigest()[:12]}.npz"
     notices: list[str] = []
-    known = _load(path, notices)
+    known = dict(seed or {}) | _load(path, notices)
     missing = [n for n, key in enumerate(keys) if key not in known]
     if missing:
         for start in range(0, len(missing), _BATCH):
@@ -74,6 +81,21 @@ def build_index(passages: Sequence[str], encoder: Encoder, *, folder: Path) -> P
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
     return PassageIndex(vectors, fingerprint, tuple(notices), index)
+
+
+def load_seed(encoder_id: str) -> dict[str, np.ndarray]:
+    """Vectors of the shipped phrases by key, made by `tests/evals/make_vectors.py`; {} for another
+    encoder. They are kept in 8 bits a dimension and stretched to length 1 again here."""
+    path = Path(str(resources.files("assistant.data"))) / "phrase-vectors.npz"
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as loaded:
+        if str(loaded["encoder"]) != encoder_id:
+            return {}
+        rows = loaded["vectors"].astype(np.float32)
+        names = loaded["names"]
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return {name.decode(): row for name, row in zip(names, rows, strict=True)}
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -104,7 +126,8 @@ def check_folder(folder: Path) -> None:
         ) from error
 
 
-def _key(encoder_id: str, passage: str) -> str:
+def passage_key(encoder_id: str, passage: str) -> str:
+    """The name of a passage's vector in the cache."""
     return hashlib.sha256(f"{encoder_id}\0{passage}".encode()).hexdigest()[:24]
 
 

@@ -18,11 +18,10 @@ _RIDGE = 0.5  # chosen on the development cases; 0.1 to 1 differ by less than a 
 
 @dataclass(frozen=True, slots=True)
 class Ranker:
-    """`weights` [n, labels]: how much a passage speaks for a label; `labels` in column order."""
+    """`weights` float32 [n, labels]: how much a passage speaks for a label, labels by column."""
 
     labels: tuple[str, ...]
     weights: np.ndarray
-    leave_one_out: np.ndarray
 
     def scores(self, similarities: np.ndarray) -> np.ndarray:
         """Scores [labels] for a query with these kernel values to the passages [n]; about 0 to 1."""
@@ -37,15 +36,28 @@ def dense_kernel(cosines: np.ndarray) -> np.ndarray:
 
 def fit_ranker(kernel: np.ndarray, labels: Sequence[str]) -> Ranker:
     """Solve (K + λI) W = Y for one-hot Y, centred by column. `kernel` float [n, n], symmetric."""
+    names, targets = _targets(labels)
+    factor = linalg.cho_factor(_regular(kernel), overwrite_a=True, check_finite=False)
+    weights = linalg.cho_solve(factor, targets, check_finite=False)
+    return Ranker(names, weights.astype(np.float32))
+
+
+def leave_one_out(kernel: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """Scores [n, labels] that each passage would get if it had not been learned from."""
+    _, targets = _targets(labels)
+    inverse = linalg.inv(_regular(kernel).astype(np.float64), overwrite_a=True, check_finite=False)
+    return np.asarray(targets - (inverse @ targets) / np.diag(inverse)[:, None])
+
+
+def _targets(labels: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
     names = tuple(sorted(set(labels)))
     column = {name: n for n, name in enumerate(names)}
-    targets = np.zeros((len(labels), len(names)), dtype=np.float64)
+    targets = np.zeros((len(labels), len(names)), dtype=np.float32)
     targets[np.arange(len(labels)), [column[label] for label in labels]] = 1.0
-    targets -= 1.0 / len(names)
-    regular = kernel.astype(np.float64)
+    return names, targets - 1.0 / len(names)
+
+
+def _regular(kernel: np.ndarray) -> np.ndarray:
+    regular = kernel.astype(np.float32)
     regular[np.diag_indices_from(regular)] += _RIDGE
-    factor = linalg.cho_factor(regular, overwrite_a=True, check_finite=False)
-    inverse = linalg.cho_solve(factor, np.eye(len(labels)), check_finite=False)
-    weights = inverse @ targets
-    left_out = targets - weights / np.diag(inverse)[:, None]
-    return Ranker(names, weights.astype(np.float32), left_out.astype(np.float32))
+    return regular

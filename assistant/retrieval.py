@@ -22,6 +22,7 @@ from assistant.types import Encoder, Entry, Match, Phrase, Query, Retrieval, Sta
 
 NONE = ""  # the label of texts that no entry answers
 _LEXICAL_WEIGHT = 1.0
+_SIGNATURE_WEIGHT = 1.5  # an exact signature outranks every similarity
 _KNOWN_FOREIGN = frozenset(
     "missing-module missing-file missing-library http-status label-out-of-range numpy-abi "
     "torchvision-operator weights-only image-not-read no-kernel-image device-mismatch".split()
@@ -82,7 +83,11 @@ class HybridRetriever:
         labels = [p.id for p in passages]
         self._lexical_ranker = fit_ranker(self.lexical.gram(), labels)
         self._ranker = self._fit_dense(labels) if dense else None
-        self._carried = _carried_signatures(self._passages)
+        self._carried = _carried_signatures(self._entries, self._passages)
+        self._titles = {
+            id_: {s.family: s.key for s in text_signatures(entry.title)}
+            for id_, entry in entries.items()
+        }
         self._of_entry = {
             id_: np.array([n for n, p in enumerate(passages) if p.id == id_])
             for id_ in [NONE, *entries]
@@ -90,20 +95,36 @@ class HybridRetriever:
 
     def fast(self, query: Query) -> Retrieval:
         """Signature and lexical results; needs no encoder."""
-        text = search_text(query)
-        lexical = self.lexical.cosines(text)
-        return self._decide(query, self._lexical_ranker, lexical, None)
+        return self._decide(query, self._look(query, dense=False))
 
     def search(self, query: Query) -> Retrieval:
         """The fused result; the lexical one where there is no encoder."""
-        if self._dense is None or self._ranker is None:
-            return self.fast(query)
-        index, encoder = self._dense
+        return self._decide(query, self._look(query, dense=True))
+
+    def features(self, query: Query, *, dense: bool) -> Features:
+        """What the calibration sees of this query (for fitting it)."""
+        return self._look(query, dense=dense).features
+
+    def _look(self, query: Query, *, dense: bool) -> _View:
+        """Everything that is computed about a query, entries ranked."""
         text = search_text(query)
-        cosines = index.similarities(encoder.encode([text]))[0]
-        lexical = self.lexical.cosines(text)
-        kernel = dense_kernel(cosines) + _LEXICAL_WEIGHT * lexical
-        return self._decide(query, self._ranker, kernel, cosines)
+        kernel = self.lexical.cosines(text)
+        ranker, cosines = self._lexical_ranker, None
+        if dense and self._dense is not None and self._ranker is not None:
+            index, encoder = self._dense
+            cosines = index.similarities(encoder.encode([text]))[0]
+            kernel = dense_kernel(cosines) + _LEXICAL_WEIGHT * kernel
+            ranker = self._ranker
+        base = dict(zip(ranker.labels, ranker.scores(kernel).tolist(), strict=True))
+        none = base.pop(NONE, 0.0)
+        signatures = query_signatures(query)
+        support = self._support(signatures)
+        total = {
+            id_: score + _SIGNATURE_WEIGHT * support.get(id_, 0.0) for id_, score in base.items()
+        }
+        ranked = tuple(sorted(total, key=lambda id_: -total[id_]))
+        features = self._features(query, ranked, base, none, support, signatures, cosines)
+        return _View(ranked, total, features, signatures, support, kernel)
 
     def _fit_dense(self, labels: Sequence[str]) -> Ranker:
         assert self._dense is not None
@@ -111,27 +132,19 @@ class HybridRetriever:
         gram = dense_kernel(vectors @ vectors.T) + _LEXICAL_WEIGHT * self.lexical.gram()
         return fit_ranker(gram, labels)
 
-    def _decide(
-        self, query: Query, ranker: Ranker, kernel: np.ndarray, cosines: np.ndarray | None
-    ) -> Retrieval:
-        base = dict(zip(ranker.labels, ranker.scores(kernel).tolist(), strict=True))
-        none = base.pop(NONE, 0.0)
-        signatures = query_signatures(query)
-        support = self._support(signatures)
-        total = {id_: score + 1.5 * support.get(id_, 0.0) for id_, score in base.items()}
-        ranked = sorted(total, key=lambda id_: -total[id_])
-        features = self._features(query, ranked, base, none, support, signatures, cosines)
-        confidence = self._calibration.confidence(features)
+    def _decide(self, query: Query, view: _View) -> Retrieval:
+        confidence = self._calibration.confidence(view.features)
         matches = tuple(
             Match(
                 id=id_,
                 title=self._entries[id_].title,
-                confidence=round(confidence * (1.0 if n == 0 else _share(total, ranked, n)), 4),
-                why=self._why(id_, signatures, support, kernel),
+                confidence=round(confidence * _share(view, n), 4),
+                why=self._why(id_, view),
             )
-            for n, id_ in enumerate(ranked[:_SHOWN])
+            for n, id_ in enumerate(view.ranked[:_SHOWN])
         )
-        return Retrieval(matches, self._status(query, confidence), exact=features.exact > 0)
+        exact = view.features.exact >= 0.99
+        return Retrieval(matches, self._status(query, confidence), exact=exact)
 
     def _status(self, query: Query, confidence: float) -> Status:
         if query.kind in {"empty", "smalltalk"}:
@@ -151,6 +164,11 @@ class HybridRetriever:
                 if id_ != NONE:
                     value = weight * share / max(strongest, 1e-9) * min(1.0, strongest)
                     support[id_] = max(support[id_], value)
+        primary = next((s for s in signatures if s.family != "message"), None)
+        if primary is not None:
+            for id_, families in self._titles.items():
+                if families.get(primary.family, primary.key) != primary.key:
+                    support[id_] = -0.5  # the same kind of fault, but of something else
         return dict(support)
 
     def _features(
@@ -186,20 +204,14 @@ class HybridRetriever:
             dense=float(cosines is not None),
         )
 
-    def _why(
-        self,
-        id_: str,
-        signatures: Sequence[Signature],
-        support: Mapping[str, float],
-        kernel: np.ndarray,
-    ) -> tuple[str, ...]:
+    def _why(self, id_: str, view: _View) -> tuple[str, ...]:
         reasons: list[str] = []
-        if support.get(id_, 0.0) > 0:
-            said = next((s.said for s in signatures if id_ in self._carried.get(s.key, {})), "")
+        if view.support.get(id_, 0.0) > 0:
+            said = next((s.said for s in view.signatures if id_ in self._carried.get(s.key, {})), "")
             reasons.append(f"the message says: {said}" if said else "the message is this entry's")
         rows = self._of_entry[id_]
-        best = rows[int(np.argmax(kernel[rows]))]
-        if kernel[best] > 0.15:
+        best = rows[int(np.argmax(view.kernel[rows]))]
+        if view.kernel[best] > 0.15:
             passage = self._passages[best]
             kind = {"title": "its title", "symptom": "its symptom", "phrase": "the wording"}
             where = kind.get(passage.side, "its explanation")
@@ -207,7 +219,21 @@ class HybridRetriever:
         return tuple(reasons)
 
 
-def _carried_signatures(passages: Sequence[Passage]) -> dict[str, dict[str, float]]:
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What one look at a query found; entries ranked, best first."""
+
+    ranked: tuple[str, ...]
+    total: Mapping[str, float]
+    features: Features
+    signatures: tuple[Signature, ...]
+    support: Mapping[str, float]
+    kernel: np.ndarray
+
+
+def _carried_signatures(
+    entries: Mapping[str, Entry], passages: Sequence[Passage]
+) -> dict[str, dict[str, float]]:
     """For each signature: the entries that carry it and how firmly (0 to 1).
 
     A title or symptom carries it fully. Phrases carry it by their share, as people also mention
@@ -216,7 +242,8 @@ def _carried_signatures(passages: Sequence[Passage]) -> dict[str, dict[str, floa
     firm: dict[str, set[str]] = defaultdict(set)
     mentions: dict[str, Counter[str]] = defaultdict(Counter)
     for passage in passages:
-        for signature in text_signatures(passage.text):
+        around = entries[passage.id].title if passage.side == "symptom" else ""
+        for signature in text_signatures(passage.text, around=around):
             if signature.family == "message" and passage.side == "phrase":
                 continue
             if passage.side in {"title", "symptom"}:
@@ -231,10 +258,12 @@ def _carried_signatures(passages: Sequence[Passage]) -> dict[str, dict[str, floa
     return carried
 
 
-def _share(total: Mapping[str, float], ranked: Sequence[str], position: int) -> float:
-    """How a later match compares with the first, 0 to 0.95."""
-    first = max(total[ranked[0]], 1e-6)
-    return float(np.clip(total[ranked[position]] / first, 0.0, 0.95))
+def _share(view: _View, position: int) -> float:
+    """How a match compares with the first: 1 for that, 0 to 0.95 for later ones."""
+    if position == 0:
+        return 1.0
+    first = max(view.total[view.ranked[0]], 1e-6)
+    return float(np.clip(view.total[view.ranked[position]] / first, 0.0, 0.95))
 
 
 def _head_and_tail(text: str, limit: int) -> str:

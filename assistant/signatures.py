@@ -8,10 +8,9 @@ messages, never entries. What no row knows gets the message's own template as it
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from assistant.facts import find_facts
 from assistant.tracebacks import parse_exceptions
 from assistant.types import ExceptionText, Query
 
@@ -115,15 +114,15 @@ ROWS: tuple[SignatureRow, ...] = (
         r"cannot reshape array|shape '?\[.{0,30}\]'? is invalid for input|"
         r"could not be broadcast|The size of tensor a|index .{0,40}out of bounds|IndexError",
         context=r"segment_anything[\\/.](?:predictor|utils|modeling)|prompt_encoder|apply_coords|apply_boxes|"
-        r"predict_torch|SamPredictor|predictor\.predict",
+        r"predict_torch|SamPredictor|predictor\.predict|\bSAM\b|segment[- _]anything",
     ),
     # CUDA out of memory while SAM works / anywhere else
     _row(
-        "sam-out-of-memory",
+        "out-of-memory:sam",
         r"out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED|Unable to allocate",
         context=_SAM_CODE,
     ),
-    _row("cuda-out-of-memory", r"(?:CUDA|cuDNN|HIP|GPU).{0,30}out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED"),
+    _row("out-of-memory:cuda", r"(?:CUDA|cuDNN|HIP|GPU).{0,30}out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED"),
     # DataLoader worker (pid 3407) is killed by signal: Bus error …
     _row(
         "dataloader-worker",
@@ -204,11 +203,11 @@ def query_signatures(query: Query) -> tuple[Signature, ...]:
     return tuple(_unique(found))
 
 
-def text_signatures(text: str) -> tuple[Signature, ...]:
-    """Signatures of an entry's title, symptom or phrase."""
+def text_signatures(text: str, *, around: str = "") -> tuple[Signature, ...]:
+    """Signatures of an entry's title, symptom or phrase; `around` is what it stands under."""
     exceptions = parse_exceptions(text)
-    found = [s for exception in exceptions for s in _of_exception(exception, text)]
-    return tuple(_unique([*found, *_of_text(text)]))
+    found = [s for e in exceptions for s in _of_exception(e, f"{around}\n{text}")]
+    return tuple(_unique([*found, *_of_text(text, around=around)]))
 
 
 def _of_exception(exception: ExceptionText, text: str) -> Iterable[Signature]:
@@ -223,11 +222,11 @@ def _of_exception(exception: ExceptionText, text: str) -> Iterable[Signature]:
         yield Signature("message", f"{name}|{template(first)}", said[:200])
 
 
-def _of_text(text: str) -> Iterable[Signature]:
+def _of_text(text: str, *, around: str = "") -> Iterable[Signature]:
     """Rows on the lines of a text without a traceback, the last lines first."""
     lines = [line for line in text.splitlines()[-400:] if line.strip()]
     for line in reversed(lines):
-        row = _first_row(line[:2000], text[-20_000:])
+        row = _first_row(line[:2000], f"{around}\n{text[-20_000:]}")
         if row is not None:
             yield row
 
@@ -255,10 +254,3 @@ def _unique(signatures: Iterable[Signature]) -> Iterable[Signature]:
             seen.add(signature.key)
             yield signature
 
-
-def facts_by_kind(text: str) -> Mapping[str, str]:
-    """The first fact of each kind that `text` states: a convenience for prompts and slots."""
-    found: dict[str, str] = {}
-    for fact in find_facts(text, parse_exceptions(text)):
-        found.setdefault(fact.kind, fact.value)
-    return found

@@ -11,7 +11,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -32,22 +31,14 @@ _LOOK = 0.1  # seconds between two looks at a reader who waits for the loading
 _FAREWELL = 10.0  # seconds that a running generation gets when everything is closed
 
 # The tiny model repeats itself (first number: on what it wrote) and makes things up (second: words
-# of the prompt are preferred). Chosen by reading 5 answers under each setting.
+# of the prompt are preferred). Chosen by reading 5 answers under each of 8 settings.
 _TINY_REPETITION, _TINY_COPY = 1.1, 1.2
-
-
-@dataclass(frozen=True, slots=True)
-class LocalLimits:
-    """What one reader may take; `wait_seconds` is the longest time in line."""
-
-    max_new_tokens: int = 220
-    answer_seconds: float = 90.0
-    queue: int = 8
-    wait_seconds: float = 300.0
 
 
 class LocalBackend:
     """A Backend (types.py) around one model that `loader` brings (`loading.py`).
+
+    `queue_size` readers may wait beside the one who is served, each for `wait_seconds`.
 
     CUDA computes in bfloat16, the CPU in float32: with 226 tokens of prompt one thread reaches the
     tiny model's first word in 0.8 s in float32 and 5.6 s in bfloat16, then writes 9 and 17 tokens/s
@@ -58,22 +49,27 @@ class LocalBackend:
     def __init__(
         self,
         choice: ModelChoice,
-        limits: LocalLimits,
         *,
         loader: Loader,
+        max_new_tokens: int = 220,
+        answer_seconds: float = 90.0,
+        queue_size: int = 8,
+        wait_seconds: float = 300.0,
         device: str | None = None,
         dtype: Dtype | None = None,
         static_cache: bool = False,
         clock: Clock = time.monotonic,
     ) -> None:
-        self._choice, self._limits, self._clock, self._loader = choice, limits, clock, loader
+        self._choice, self._loader, self._clock = choice, loader, clock
+        self._max_new_tokens = max_new_tokens
+        self._answer_seconds, self._wait_seconds = answer_seconds, wait_seconds
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._dtype: Dtype = dtype or ("bfloat16" if self._device == "cuda" else "float32")
         self._static_cache = static_cache and self._device == "cuda"
         self._loading = threading.Lock()
         self._loaded: LoadedModel | None = None
         self._fault: BackendError | None = None
-        self._line = Line(limits.queue)
+        self._line = Line(queue_size)
         self._breaker = Breaker(clock)
         self._closed = threading.Event()
 
@@ -104,7 +100,7 @@ class LocalBackend:
 
     def prompt_tokens(self) -> int:
         """Return how long a prompt may be beside a full answer; loads the model if needed."""
-        return self._require_loaded().context - self._limits.max_new_tokens
+        return self._require_loaded().context - self._max_new_tokens
 
     def generate(
         self, messages: Sequence[Message], *, cancel: threading.Event
@@ -120,7 +116,7 @@ class LocalBackend:
         inputs = self._encode(messages)
         left, place, answer = threading.Event(), self._line.join(), None
         try:
-            waiting = self._stop((cancel, left, self._closed), self._limits.wait_seconds)
+            waiting = self._stop((cancel, left, self._closed), self._wait_seconds)
             for position in self._line.wait_turn(place, waiting):
                 yield Waiting(position)
             self._breaker.check()
@@ -169,7 +165,7 @@ class LocalBackend:
             raise BackendError("The language model was shut down.")
         return self._loaded
 
-    def _encode(self, messages: Sequence[Message]) -> Any:
+    def _encode(self, messages: Sequence[Message]) -> dict[str, Any]:
         """Messages to tokens. A prompt is never shortened here: its parts are the caller's."""
         tokenizer = self._require_loaded().tokenizer
         try:
@@ -188,14 +184,14 @@ class LocalBackend:
                 f"The text is too long for the language model: {length} tokens, {room} fit.",
                 hint="Paste less of the log.",
             )
-        return inputs.to(self._device)
+        return dict(inputs.to(self._device))
 
     def _stop(self, events: tuple[threading.Event, ...], seconds: float) -> Stop:
         return Stop(events, self._clock() + seconds, self._clock)
 
     def _start(
         self,
-        inputs: Any,
+        inputs: dict[str, Any],
         events: tuple[threading.Event, ...],
         *,
         left: threading.Event,
@@ -203,7 +199,7 @@ class LocalBackend:
     ) -> Answer:
         """Start the generation; from here on its thread gives the place in line up."""
         loaded = self._require_loaded()
-        stop = self._stop(events, self._limits.answer_seconds)
+        stop = self._stop(events, self._answer_seconds)
 
         def run(put: Callable[[str], None]) -> None:
             with torch.inference_mode():
@@ -211,7 +207,7 @@ class LocalBackend:
                     **inputs,
                     streamer=_Pieces(loaded.tokenizer, put),
                     stopping_criteria=[_StopWhenDue(stop)],
-                    logits_processor=_processors(inputs["input_ids"], tiny=self._choice.tiny),
+                    logits_processor=self._processors(inputs["input_ids"]),
                     generation_config=self._greedy(loaded),
                 )
 
@@ -226,13 +222,22 @@ class LocalBackend:
         answer.start()
         return answer
 
+    def _processors(self, prompt: torch.Tensor) -> list[LogitsProcessor]:
+        """What corrects the tiny model's choice of words; a larger one needs none of it."""
+        if not self._choice.tiny:
+            return [_RefuseNaN()]
+        begin = prompt.shape[1]
+        repetition = RepetitionPenaltyLogitsProcessor(_TINY_REPETITION, prompt_ignore_length=begin)
+        copy = EncoderRepetitionPenaltyLogitsProcessor(_TINY_COPY, prompt)
+        return [_RefuseNaN(), repetition, copy]
+
     def _greedy(self, loaded: LoadedModel) -> GenerationConfig:
         """The likeliest token each time: the same question gets the same answer."""
         own = loaded.model.generation_config
         pad = own.pad_token_id if own.pad_token_id is not None else loaded.tokenizer.eos_token_id
         cache = {"cache_implementation": "static"} if self._static_cache else {}
         return GenerationConfig(
-            max_new_tokens=self._limits.max_new_tokens,
+            max_new_tokens=self._max_new_tokens,
             do_sample=False,
             temperature=1.0,  # these silence warnings about a model's own sampling defaults
             top_p=1.0,
@@ -273,14 +278,6 @@ class _RefuseNaN(LogitsProcessor):  # type: ignore[misc]
         if bool(torch.isnan(scores).any()):
             raise ArithmeticError("it computed values that are not numbers, NaN")
         return scores
-
-
-def _processors(prompt: torch.Tensor, *, tiny: bool) -> list[LogitsProcessor]:
-    if not tiny:
-        return [_RefuseNaN()]
-    length = prompt.shape[1]
-    repetition = RepetitionPenaltyLogitsProcessor(_TINY_REPETITION, prompt_ignore_length=length)
-    return [_RefuseNaN(), repetition, EncoderRepetitionPenaltyLogitsProcessor(_TINY_COPY, prompt)]
 
 
 def _explain_run(error: BaseException) -> BackendError:

@@ -17,7 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from assistant.settings import Settings
 from assistant.web.guard import LOOPBACK, Guard, Policy
 from assistant.web.page import CSS_FILE, build_page
-from assistant.web.room import Assistant
+from assistant.web.room import Assistant, Room
 
 EVERYWHERE = frozenset({"0.0.0.0", "::", ""})
 MEGABYTE = 1_000_000
@@ -46,6 +46,7 @@ def build_app(assistant: Assistant, settings: Settings, *, token: str | None) ->
     """Return the app; with a token every route but /healthz asks for it.
 
     Changes the process's environment so that Gradio's analytics, sharing and the like are off.
+    `app.state.leave()` ends all open streams, so that a server with open tabs stops at once.
     """
     silence_gradio(os.environ)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -53,9 +54,10 @@ def build_app(assistant: Assistant, settings: Settings, *, token: str | None) ->
     # With a CORS policy on the parent Gradio adds none of its own: no origin is ever allowed.
     app.add_middleware(CORSMiddleware, allow_origins=[])
     app.add_middleware(Guard, policy=build_policy(settings, token=token))
+    room = Room(assistant)
     gr.mount_gradio_app(
         app,
-        build_page(assistant, settings),
+        build_page(room, assistant, settings=settings),
         path="/",
         server_name=settings.host,
         server_port=settings.port,
@@ -71,6 +73,7 @@ def build_app(assistant: Assistant, settings: Settings, *, token: str | None) ->
         ssr_mode=False,
         pwa=False,
     )
+    app.state.leave = lambda: _leave(app, room)
     return app
 
 
@@ -95,6 +98,14 @@ def silence_gradio(environ: MutableMapping[str, str]) -> None:
     environ.update(GRADIO_OFF)
     for name in GRADIO_UNSET:
         environ.pop(name, None)
+
+
+def _leave(app: FastAPI, room: Room) -> None:
+    """End answers and heartbeats. Gradio ends its heartbeats only for servers of its own."""
+    room.close_all()
+    for mounted in (getattr(route, "app", None) for route in app.routes):
+        if isinstance(mounted, gr.routes.App):
+            mounted.stop_event.set()
 
 
 def _prefix(settings: Settings) -> str:

@@ -41,6 +41,7 @@ ROUTES: tuple[tuple[str, str], ...] = (
     ("GET", r"/(theme\.css|favicon\.ico|manifest\.json|robots\.txt)"),
     ("GET", r"/(assets|static)/[\w./-]+"),
     ("GET", r"/gradio_api/queue/data"),
+    ("GET", r"/gradio_api/app_id"),  # how the page notices that the server is back
     ("GET", r"/gradio_api/heartbeat/\w+"),
     ("POST", r"/gradio_api/queue/join"),
     ("POST", r"/gradio_api/run/predict"),

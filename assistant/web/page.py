@@ -17,7 +17,8 @@ import gradio as gr
 
 from assistant.settings import Settings
 from assistant.types import ProbeInfo, Target
-from assistant.web.room import CANDIDATES, NO_SESSION, Assistant, Room, View
+from assistant.web.room import CANDIDATES, NO_SESSION, Assistant, Room
+from assistant.web.session import View
 
 TITLE = "Computer-vision troubleshooter"
 CSS_FILE = Path(__file__).with_name("page.css")
@@ -74,9 +75,8 @@ class Parts:
         return [self.chat, self.status, *self.candidates]
 
 
-def build_page(assistant: Assistant, settings: Settings) -> gr.Blocks:
+def build_page(room: Room, assistant: Assistant, *, settings: Settings) -> gr.Blocks:
     """Return the page; nothing is loaded or asked for before somebody opens it."""
-    room = Room(assistant)
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         parts = _lay_out(assistant.probes(), assistant.targets())
         _wire_ask(room, parts, limit=settings.model_queue + 1 + SPARE_ASKS)

@@ -138,6 +138,11 @@ class Room:
             session.clear()
         self._nonces.forget(session_id)
 
+    def close_all(self) -> None:
+        """The server is going: stop everything."""
+        for session_id in list(self._sessions):
+            self.close(session_id)
+
     def issue(self, session_id: str, rows: Iterable[str], *, target: str) -> tuple[str, ...]:
         """Return one fresh nonce for each probe button."""
         return tuple(self._nonces.issue(session_id, row, target=target) for row in rows)

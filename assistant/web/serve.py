@@ -6,6 +6,7 @@ know what is served.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import getpass
 import ipaddress
@@ -13,6 +14,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Mapping
+from types import FrameType
 from urllib.parse import quote
 
 import uvicorn
@@ -67,7 +69,18 @@ def serve(
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn has already stopped in good order
+            _Server(config).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends open streams when it is told to stop; uvicorn alone would wait for every open tab."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        leave = getattr(getattr(self.config.app, "state", None), "leave", None)
+        if leave is not None:
+            leave()
+        super().handle_exit(sig, frame)
 
 
 def bind(host: str, port: int) -> socket.socket:

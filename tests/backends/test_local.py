@@ -15,16 +15,16 @@ import torch
 from assistant.backends.convert import convert_gguf
 from assistant.backends.excerpt import ExcerptBackend
 from assistant.backends.loading import load_model
-from assistant.backends.local import LocalBackend, LocalLimits
+from assistant.backends.local import LocalBackend
 from assistant.errors import BackendBusyError, BackendError
 from assistant.models import LoadedModel, ModelChoice
 from assistant.types import Backend, Message, Token, Waiting
 
 pytestmark = pytest.mark.model
 
-LIMITS = LocalLimits(max_new_tokens=24, answer_seconds=60, queue=2, wait_seconds=60)
-SYSTEM = Message("system", "You answer in one short sentence.")
-RED = (SYSTEM, Message("user", "Which colours does a traffic light have?"))
+LIMITS = {"max_new_tokens": 12, "answer_seconds": 60.0, "queue_size": 2, "wait_seconds": 60.0}
+SYSTEM = Message("system", "You are a helpful assistant.")
+FRANCE = (SYSTEM, Message("user", "What is the capital of France?"))
 SEA = (SYSTEM, Message("user", "What is the sea made of?"))
 
 
@@ -44,12 +44,12 @@ def make(tiny_choice: ModelChoice, tiny_loaded: LoadedModel) -> Iterator[Any]:
     """Build backends that share one model in memory, or a misbehaving one; closed at the end."""
     made: list[LocalBackend] = []
 
-    def build(limits: LocalLimits = LIMITS, *, behave: Any = None, **options: Any) -> LocalBackend:
+    def build(*, behave: Any = None, **options: Any) -> LocalBackend:
         loaded = tiny_loaded
         if behave is not None:
             loaded = replace(loaded, model=MisbehavingModel(loaded.model, behave))
         made.append(
-            LocalBackend(tiny_choice, limits, loader=lambda *_: loaded, device="cpu", **options)
+            LocalBackend(tiny_choice, loader=lambda *_: loaded, device="cpu", **(LIMITS | options))
         )
         return made[-1]
 
@@ -84,34 +84,29 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
 
 def test_streams_real_text(make: Any, steps: list[int]) -> None:
     backend = make()
-    pieces = list(backend.generate(RED, cancel=threading.Event()))
+    pieces = list(backend.generate(FRANCE, cancel=threading.Event()))
     text = "".join(piece.text for piece in pieces)
     assert len(pieces) > 4, "it comes in pieces"
-    assert any(word in text.lower() for word in ("red", "green", "yellow"))
+    assert "Paris" in text
     assert "<|im" not in text
-    assert "traffic light have?" not in text, "the prompt is not repeated"
-    assert len(steps) <= LIMITS.max_new_tokens
+    assert "What is the capital" not in text, "the prompt is not repeated"
+    assert len(steps) <= LIMITS["max_new_tokens"]
     assert backend.status().state == "ready"
     assert backend.name == "SmolLM2-135M-Instruct (tiny model, cpu, float32)"
 
 
-def test_the_same_question_gets_the_same_answer(make: Any) -> None:
-    backend = make()
-    assert read(backend, SEA) == read(backend, SEA) != ""
-
-
 def test_two_readers_get_their_own_answers(make: Any) -> None:
     backend = make()
-    alone = [read(backend, RED), read(backend, SEA)]
+    alone = [read(backend, FRANCE), read(backend, SEA)]
     with ThreadPoolExecutor(2) as pool:
-        together = list(pool.map(lambda messages: read(backend, messages), (RED, SEA)))
+        together = list(pool.map(lambda messages: read(backend, messages), (FRANCE, SEA)))
     assert together == alone
     assert alone[0] != alone[1]
 
 
 def test_cancel_stops_within_a_few_tokens(make: Any, steps: list[int]) -> None:
-    backend, cancel = make(replace(LIMITS, max_new_tokens=200)), threading.Event()
-    events = backend.generate(RED, cancel=cancel)
+    backend, cancel = make(max_new_tokens=200), threading.Event()
+    events = backend.generate(FRANCE, cancel=cancel)
     next(events)
     cancel.set()
     at_cancel = len(steps)
@@ -121,28 +116,28 @@ def test_cancel_stops_within_a_few_tokens(make: Any, steps: list[int]) -> None:
 
 
 def test_closing_the_iterator_stops_and_frees_the_model(make: Any, steps: list[int]) -> None:
-    backend = make(replace(LIMITS, max_new_tokens=200))
-    events = backend.generate(RED, cancel=threading.Event())
+    backend = make(max_new_tokens=200)
+    events = backend.generate(FRANCE, cancel=threading.Event())
     next(events)
     events.close()
     at_close = len(steps)
     wait_until(lambda: not backend._line._places)
     assert len(steps) - at_close <= 3
-    assert read(make(), SEA) != ""
+    assert "Paris" in read(backend, FRANCE), "the next reader gets the model"
 
 
 def test_an_iterator_that_nobody_starts_holds_nothing(make: Any) -> None:
     backend = make()
-    backend.generate(RED, cancel=threading.Event())
+    backend.generate(FRANCE, cancel=threading.Event())
     assert not backend._line._places
 
 
 def test_the_deadline_ends_an_answer_quietly(make: Any, steps: list[int]) -> None:
-    hours = [0.0]
-    backend = make(replace(LIMITS, max_new_tokens=200), clock=lambda: hours[0])
-    events = backend.generate(RED, cancel=threading.Event())
+    now = [0.0]
+    backend = make(max_new_tokens=200, clock=lambda: now[0])
+    events = backend.generate(FRANCE, cancel=threading.Event())
     next(events)
-    hours[0] = LIMITS.answer_seconds + 1
+    now[0] = LIMITS["answer_seconds"] + 1
     at_deadline = len(steps)
     list(events)
     assert len(steps) - at_deadline <= 3
@@ -151,7 +146,7 @@ def test_the_deadline_ends_an_answer_quietly(make: Any, steps: list[int]) -> Non
 def test_a_prompt_over_the_context_is_refused_not_cut(make: Any, tiny_loaded: LoadedModel) -> None:
     backend = make()
     assert backend.count_tokens("one two three") == 3
-    assert backend.prompt_tokens() == tiny_loaded.context - LIMITS.max_new_tokens
+    assert backend.prompt_tokens() == tiny_loaded.context - LIMITS["max_new_tokens"]
     long = (Message("user", "word " * tiny_loaded.context),)
     with pytest.raises(BackendError, match="too long"):
         read(backend, long)
@@ -160,9 +155,11 @@ def test_a_prompt_over_the_context_is_refused_not_cut(make: Any, tiny_loaded: Lo
 
 def test_bf16_loads_and_generates_on_the_cpu(tiny_choice: ModelChoice) -> None:
     """Contracts 16: the path that CUDA takes, as far as a CPU can go it."""
-    backend = LocalBackend(tiny_choice, LIMITS, loader=load_model, device="cpu", dtype="bfloat16")
+    backend = LocalBackend(
+        tiny_choice, loader=load_model, device="cpu", dtype="bfloat16", max_new_tokens=8
+    )
     assert backend.status().state == "loading"
-    assert len(read(backend, RED)) > 10
+    assert len(read(backend, FRANCE)) > 10
     loaded = backend._loaded
     assert loaded is not None
     assert {p.dtype for p in loaded.model.parameters()} == {torch.bfloat16}
@@ -171,7 +168,7 @@ def test_bf16_loads_and_generates_on_the_cpu(tiny_choice: ModelChoice) -> None:
     backend.close()
     assert backend.status().state == "away"
     with pytest.raises(BackendError, match="shut down"):
-        read(backend, RED)
+        read(backend, FRANCE)
 
 
 def test_loading_happens_once_however_many_ask(
@@ -184,7 +181,7 @@ def test_loading_happens_once_however_many_ask(
         time.sleep(0.2)
         return tiny_loaded
 
-    backend = LocalBackend(tiny_choice, LIMITS, loader=slow, device="cpu")
+    backend = LocalBackend(tiny_choice, loader=slow, device="cpu")
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: backend.load(), range(4)))
     assert calls == [1]
@@ -193,14 +190,14 @@ def test_loading_happens_once_however_many_ask(
 
 def test_a_folder_without_a_model_is_an_error_with_a_hint(tmp_path: Any) -> None:
     backend = LocalBackend(
-        ModelChoice("folder", str(tmp_path), "empty"), LIMITS, loader=load_model, device="cpu"
+        ModelChoice("folder", str(tmp_path), "empty"), loader=load_model, device="cpu"
     )
     with pytest.raises(BackendError, match="cannot be loaded") as caught:
         backend.load()
     assert "ASSISTANT_MODEL" in caught.value.hint
     assert backend.status().state == "away"
     with pytest.raises(BackendError):
-        read(backend, RED)
+        read(backend, FRANCE)
 
 
 def test_pickled_weights_are_refused(
@@ -233,7 +230,7 @@ def test_waiting_readers_see_their_position_and_one_too_many_is_refused(
     seen: list[list[object]] = [[], [], []]
 
     def reader(i: int) -> None:
-        for event in backend.generate(RED, cancel=cancels[i]):
+        for event in backend.generate(FRANCE, cancel=cancels[i]):
             seen[i].append(event)
 
     threads = [threading.Thread(target=reader, args=(i,)) for i in range(3)]
@@ -255,8 +252,8 @@ def test_waiting_readers_see_their_position_and_one_too_many_is_refused(
 
 
 def test_a_line_that_does_not_move_lets_its_readers_go(make: Any, gate: threading.Event) -> None:
-    backend = make(replace(LIMITS, wait_seconds=0.3), behave=lambda _: gate.wait(20))
-    first = threading.Thread(target=read, args=(backend, RED))
+    backend = make(wait_seconds=0.3, behave=lambda _: gate.wait(20))
+    first = threading.Thread(target=read, args=(backend, FRANCE))
     first.start()
     wait_until(lambda: len(backend._line._places) == 1)
     with pytest.raises(BackendBusyError):
@@ -271,7 +268,7 @@ def test_the_next_reader_waits_until_the_thread_has_really_returned(
     """A model that ignores its stop criterion keeps its place, though its reader has left."""
     backend = make(behave=lambda _: gate.wait(20))
     cancel = threading.Event()
-    first = threading.Thread(target=read, args=(backend, RED, cancel))
+    first = threading.Thread(target=read, args=(backend, FRANCE, cancel))
     first.start()
     wait_until(lambda: len(backend._line._places) == 1)
     cancel.set()
@@ -313,7 +310,7 @@ def test_what_goes_wrong_in_the_thread_reaches_the_reader(
 ) -> None:
     backend = make(behave=behave)
     with pytest.raises(BackendError, match=words) as caught:
-        read(backend, RED)
+        read(backend, FRANCE)
     assert "Traceback" not in str(caught.value)
     assert not backend._line._places
 
@@ -323,7 +320,7 @@ def test_pieces_before_a_failure_are_kept(make: Any) -> None:
         arguments["streamer"].on_finalized_text("The first half")
         raise RuntimeError("cut")
 
-    events = make(behave=half).generate(RED, cancel=threading.Event())
+    events = make(behave=half).generate(FRANCE, cancel=threading.Event())
     assert next(events) == Token("The first half")
     with pytest.raises(BackendError):
         next(events)
@@ -340,7 +337,7 @@ def test_a_model_that_never_ends_is_given_up_but_keeps_its_place(
 
     backend = make(behave=hang, clock=lambda: now[0])
     with pytest.raises(BackendError, match="does not come to an end"):
-        read(backend, RED)
+        read(backend, FRANCE)
     assert len(backend._line._places) == 1
 
 
@@ -355,14 +352,14 @@ def test_three_failures_in_a_row_open_the_breaker_for_30_seconds(make: Any) -> N
     backend = make(behave=behave, clock=lambda: now[0])
     for _ in range(3):
         with pytest.raises(BackendError, match="broken"):
-            read(backend, RED)
+            read(backend, FRANCE)
     with pytest.raises(BackendError, match="rests"):
-        read(backend, RED)
+        read(backend, FRANCE)
     assert calls == [3], "refused without asking the model"
     assert backend.status().state == "away"
     now[0] = 30.0
     assert backend.status().state == "ready"
-    assert read(backend, RED) == ""
+    assert read(backend, FRANCE) == ""
     assert calls == [4]
 
 
@@ -374,7 +371,7 @@ def test_close_sends_everybody_away(make: Any, gate: threading.Event) -> None:
 
     backend = make(behave=obedient)
     with ThreadPoolExecutor(2) as pool:
-        futures = [pool.submit(read, backend, RED) for _ in range(2)]
+        futures = [pool.submit(read, backend, FRANCE) for _ in range(2)]
         wait_until(lambda: len(backend._line._places) == 2)
         backend.close()
         assert [future.result(5) for future in futures] == ["", ""]
@@ -387,7 +384,7 @@ def test_close_sends_everybody_away(make: Any, gate: threading.Event) -> None:
 def test_the_excerpt_backend_writes_nothing_and_says_why() -> None:
     backend: Backend = ExcerptBackend("switched off")
     backend.load()
-    assert list(backend.generate(RED, cancel=threading.Event())) == []
+    assert list(backend.generate(FRANCE, cancel=threading.Event())) == []
     assert backend.status().state == "away"
     assert (backend.name, backend.status().message) == ("guide's words", "switched off")
 

@@ -10,6 +10,7 @@ import contextlib
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import uvicorn
@@ -46,6 +47,7 @@ def running(app: object, *, port: int = 0) -> Iterator[int]:
         try:
             yield listener.getsockname()[1]
         finally:
+            getattr(getattr(app, "state", None), "leave", lambda: None)()
             server.should_exit = True
             thread.join(10)
 
@@ -62,32 +64,60 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def context(chromium: Browser) -> Iterator[BrowserContext]:
-    """One reader's browser profile, on which no request may leave the loopback interface."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    foreign: list[str] = []
-    context.on("request", lambda request: foreign.append(request.url))
-    yield context
-    context.close()
-    assert [
-        url for url in foreign if not url.startswith(("http://127.0.0.1:", "data:", "blob:"))
-    ] == []
+class Switch:
+    """Stands in front of the assistant of the moment, so that one server serves many tests."""
+
+    def __init__(self) -> None:
+        self.now: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.now, name)
+
+
+@pytest.fixture(scope="module")
+def shared(assistant_type: type) -> Iterator[tuple[Switch, str]]:
+    """One server for all tests of a module that need no settings of their own."""
+    switch = Switch()
+    switch.now = assistant_type()
+    with running(build_app(switch, Settings(), token=None)) as port:
+        yield switch, f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
-def page(context: BrowserContext) -> Page:
-    """One tab."""
-    return context.new_page()
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Serve an assistant with settings and return the address of its page."""
+def serve(shared: tuple[Switch, str]) -> Iterator[Serve]:
+    """Put an assistant behind a page and return its address; settings give it its own server."""
     with contextlib.ExitStack() as stack:
 
         def start(assistant: Assistant, *, token: str | None = None, **values: object) -> str:
+            if token is None and not values and len(assistant.targets()) == 1:
+                shared[0].now = assistant
+                return shared[1]
             app = build_app(assistant, Settings(**values), token=token)
             return f"http://127.0.0.1:{stack.enter_context(running(app))}"
 
         yield start
+
+
+@pytest.fixture(scope="module")
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    """One reader's browser profile, whose cache makes later pages quick."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, serve: Serve) -> Iterator[Page]:
+    """One tab, no request of which may leave the loopback interface.
+
+    It asks for `serve` so that the tab is closed before its server.
+    """
+    asked: list[str] = []
+    page = context.new_page()
+    page.on("request", lambda request: asked.append(request.url))
+    yield page
+    page.close()
+    context.clear_cookies()
+    assert [
+        url for url in asked if not url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+    ] == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import re
 import threading
 import time
 
@@ -11,7 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from assistant.events import Dropped, Fix, Probed, Retrieved, Sentence, Understood
+from assistant.events import Dropped, Fix, Loading, Probed, Retrieved, Sentence, Understood
 from assistant.types import Finding, FixText, Match, Query, Target
 from tests.browser.conftest import running
 from tests.fakes import ENTRIES, FakeAssistant, answer_script, fake_done, fake_entry
@@ -21,6 +23,11 @@ pytestmark = pytest.mark.browser
 
 PASTE = 'Traceback (most recent call last):\n  File "<stdin>", line 1, in <module>\nNo timm'
 FIX = "pip install missing-timm"
+
+
+@pytest.fixture(scope="module")
+def assistant_type() -> type:
+    return FakeAssistant
 
 
 def open_page(page: Page, address: str):
@@ -82,9 +89,7 @@ def test_shift_enter_is_a_new_line_and_keys_alone_do_it_all(page, serve):
 def test_an_example_goes_into_the_box(page, serve):
     box = open_page(page, serve(FakeAssistant()))
     button(page, "Example: a traceback").click()
-    expect(box).to_have_value(
-        r"Traceback.*".replace(r".*", "") and __import__("re").compile("timm")
-    )
+    expect(box).to_have_value(re.compile("No module named 'timm'"))
 
 
 def test_sentences_held_back_are_shown_on_request(page, serve):
@@ -105,11 +110,9 @@ def test_the_page_opens_while_things_are_loading_and_keeps_the_question(page, se
 
     class Slow(FakeAssistant):
         async def ask(self, text, **options):
-            from assistant.events import Loading
-
             yield Loading("the search model")
             while not gate.is_set():
-                await __import__("asyncio").sleep(0.02)
+                await asyncio.sleep(0.02)
             async for event in super().ask(text, **options):
                 yield event
 
@@ -151,14 +154,11 @@ def test_an_error_gives_the_box_back_with_the_text(page, serve, place):
 def test_what_was_typed_meanwhile_is_not_overwritten(page, serve):
     gate = threading.Event()
 
-    async def wait_for(gate):
-        while not gate.is_set():
-            await __import__("asyncio").sleep(0.02)
-
     class Failing(FakeAssistant):
         async def ask(self, text, **options):
             yield Understood(Query(text, "text"))
-            await wait_for(gate)
+            while not gate.is_set():
+                await asyncio.sleep(0.02)
             raise RuntimeError("late")
 
     box = send(page, serve(Failing()))
@@ -187,9 +187,10 @@ def test_a_full_queue_keeps_the_text(page, serve):
     box = open_page(page, address)
     ask = ask_index(page)
     codes = []
-    for number in range(80):  # readers who submit and never listen
-        body = {"data": [f"q{number}"], "fn_index": ask, "session_hash": f"leaver{number}"}
-        codes.append(httpx.post(f"{address}/gradio_api/queue/join", json=body).status_code)
+    with httpx.Client(base_url=address) as client:
+        for number in range(48):  # readers who submit and never listen
+            body = {"data": [f"q{number}"], "fn_index": ask, "session_hash": f"leaver{number}"}
+            codes.append(client.post("/gradio_api/queue/join", json=body).status_code)
     assert codes[-1] == 503
     assert len(fake.calls) <= 10
     box.fill(PASTE)
@@ -246,9 +247,8 @@ def test_a_probe_looks_at_the_chosen_python(page, serve):
     fake = FakeAssistant(targets=TARGETS)
     open_page(page, serve(fake))
     page.get_by_label("Which Python to look at").click()
-    page.get_by_role("option", name="the notebook's kernel").click()
     with page.expect_response("**/run/predict"):  # the nonces for this target
-        pass
+        page.get_by_role("option", name="the notebook's kernel").click()
     button(page, "GPU").click()
     expect(page.get_by_text("Looked at:")).to_be_visible()
     assert [call.target for call in fake.calls] == ["lab"]
@@ -279,9 +279,8 @@ def test_no_direct_call_runs_a_probe(page, serve):
                 body = {"data": data, "fn_index": place, "session_hash": f"attacker{place}"}
                 client.post("/gradio_api/run/predict", json=body)
                 client.post("/gradio_api/queue/join", json=body)
-                for name in ("probe", "probe_1", "predict"):
-                    assert client.post(f"/gradio_api/call/{name}", json=body).status_code == 404
-                    assert client.post(f"/gradio_api/api/{name}", json=body).status_code == 404
+        for path in ("call/probe", "call/v2/probe", "api/probe", "run/probe", "run/probe_1"):
+            assert client.post(f"/gradio_api/{path}", json=body).status_code == 404
     button(page, "GPU").click()  # the page itself still can
     expect(page.get_by_text("Looked at:")).to_be_visible()
     assert [call.probe for call in fake.calls if call.probe] == ["gpu"]
@@ -317,7 +316,7 @@ def ask_index(page: Page) -> int:
 
 
 def test_nothing_in_paste_guide_model_or_probe_runs_or_is_fetched(page, serve):
-    """The context fixture fails when any request leaves the loopback interface."""
+    """The page fixture fails when any request leaves the loopback interface."""
     nasty = "\n\n".join(XSS)
     entries = {**ENTRIES, "bad": fake_entry("bad", title=XSS[1], solution=nasty)}
     query = Query(nasty, "text")

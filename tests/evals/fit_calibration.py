@@ -1,0 +1,103 @@
+"""Fits `assistant/data/calibration.json`: coefficients and thresholds of the confidence.
+
+    python -m tests.evals.fit_calibration
+
+Logistic regression (scikit-learn, L2) on the features that retrieval reports, for the question "is
+the first match right?", over `development.jsonl` and `own-dev.jsonl` with the shipped guide and with
+the phrases in force. The thresholds are the ones with the best right-answer rate in ten-fold
+cross-validation by cluster. `own-test.jsonl` is never read here.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import astuple, fields
+from pathlib import Path
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+
+from assistant.build import build_retriever
+from assistant.calibration import Features
+from assistant.library import load_library
+from assistant.reading import read_query
+from assistant.retrieval import HybridRetriever
+from assistant.settings import load_settings
+
+HERE = Path(__file__).parent
+TARGET = HERE.parents[1] / "assistant" / "data" / "calibration.json"
+FOLDS = 10
+
+
+def main(guides: tuple[str, ...] = ("builtin",)) -> None:
+    retriever = _retriever(guides)
+    rows, right, in_scope, groups = [], [], [], []
+    for name in ("development.jsonl", "own-dev.jsonl"):
+        for line in (HERE / name).read_text("utf-8").splitlines():
+            case = json.loads(line)
+            query = read_query(case["text"])
+            for search in (retriever.search, retriever.fast):
+                first = search(query).matches[0].id
+                rows.append(astuple(retriever.features(query, dense=search == retriever.search)))
+                right.append(first in case["gold"])
+                in_scope.append(bool(case["gold"]))
+                groups.append(case.get("cluster", case["id"]))
+    data, target = np.array(rows), np.array(right)
+    probability = _cross_validated(data, target, np.array(groups))
+    dense = data[:, -1] > 0
+    threshold = _best_threshold(probability[dense], target[dense], np.array(in_scope)[dense])
+    model = LogisticRegression(C=3.0, max_iter=5000).fit(data, target)
+    _report(probability[dense], target[dense], np.array(in_scope)[dense], threshold)
+    names = [field.name for field in fields(Features)]
+    weights = {n: round(float(w), 4) for n, w in zip(names, model.coef_[0], strict=True)}
+    shape = {
+        "weights": weights,
+        "bias": round(float(model.intercept_[0]), 4),
+        "answer": round(min(0.9, threshold + 0.25), 3),
+        "likely": round(threshold, 3),
+    }
+    TARGET.write_text(json.dumps(shape, indent=2) + "\n", "utf-8")
+    print(json.dumps(shape, indent=2))
+
+
+def _retriever(guides: tuple[str, ...]) -> HybridRetriever:
+    settings = load_settings(guide=guides)
+    retriever, _ = build_retriever(settings)(load_library(guides), True)
+    assert isinstance(retriever, HybridRetriever)
+    return retriever
+
+
+def _cross_validated(data: np.ndarray, target: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    probability = np.zeros(len(target))
+    for train, test in GroupKFold(FOLDS).split(data, target, groups):
+        model = LogisticRegression(C=3.0, max_iter=5000).fit(data[train], target[train])
+        probability[test] = model.predict_proba(data[test])[:, 1]
+    return probability
+
+
+def _best_threshold(probability: np.ndarray, target: np.ndarray, in_scope: np.ndarray) -> float:
+    """The threshold with the best right-answer rate; of equals, the middle one."""
+    grid = np.arange(0.10, 0.91, 0.01)
+    rates = [_right_rate(probability >= t, target, in_scope) for t in grid]
+    best = np.flatnonzero(np.isclose(rates, max(rates)))
+    return float(grid[best[len(best) // 2]])
+
+
+def _right_rate(answered: np.ndarray, target: np.ndarray, in_scope: np.ndarray) -> float:
+    return float(np.mean(np.where(in_scope, answered & target, ~answered)))
+
+
+def _report(
+    probability: np.ndarray, target: np.ndarray, in_scope: np.ndarray, threshold: float
+) -> None:
+    answered = probability >= threshold
+    print(f"cases {len(target)}, first match right {target[in_scope].mean():.3f} of in scope")
+    print(f"cross-validated right-answer rate {_right_rate(answered, target, in_scope):.3f}")
+    print(f"out of scope answered {answered[~in_scope].mean():.3f}")
+    print(f"in scope abstained {(~answered[in_scope]).mean():.3f}")
+    print(f"Brier {np.mean((probability - target) ** 2):.4f}")
+
+
+if __name__ == "__main__":
+    main()
