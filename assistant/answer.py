@@ -6,11 +6,19 @@ sentence; what does not pass is counted, never shown as text. Knows backends as 
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 
 from assistant.events import Dropped, Notice, Sentence
-from assistant.grounding import Grounds, build_grounds, find_fault, take_sentences
+from assistant.grounding import (
+    Grounds,
+    build_grounds,
+    find_fault,
+    take_sentences,
+)
+from assistant.overlap import find_unsupported
 from assistant.prompts import build_prompt
 from assistant.types import (
     Backend,
@@ -30,7 +38,10 @@ ABOUT = (
     "type is ever run. Passwords and tokens in a paste are masked before anything else happens, "
     "and nothing is sent to the internet.",
 )
-EMPTY = "There is nothing to look up yet. Paste the error (its last lines matter most) or ask a question."
+EMPTY = (
+    "There is nothing to look up yet. Paste the error (its last lines matter most) or ask a "
+    "question."
+)
 
 
 def build_fix(entry: Entry) -> FixText:
@@ -41,7 +52,9 @@ def build_fix(entry: Entry) -> FixText:
     if entry.causes:
         causes = entry.causes
         why = causes[0] if len(causes) == 1 else "\n".join(f"- {cause}" for cause in causes)
-        parts.append(f"**Why it happens:** {why}" if len(causes) == 1 else f"**Why it happens:**\n\n{why}")
+        parts.append(
+            f"**Why it happens:** {why}" if len(causes) == 1 else f"**Why it happens:**\n\n{why}"
+        )
     if entry.check.strip():
         parts.append(f"**How to see that it worked:**\n\n{entry.check.strip()}")
     return FixText(entry.id, "\n\n".join(parts), entry.blocks)
@@ -79,26 +92,53 @@ def tailor(
     Raises BackendError (and BackendBusyError) when the model cannot speak.
     """
     grounds = build_grounds([entry], query, findings)
-    prompt = build_prompt(query, entry, findings=findings, conversation=conversation)
+    prompt = build_prompt(
+        query, entry, findings=findings, conversation=conversation, tiny=backend.is_tiny
+    )
     said: set[str] = set()
-    buffer, spoke = "", False
-    for piece in backend.generate(prompt, cancel=cancel):
-        if isinstance(piece, Waiting):
-            yield Notice(
-                f"The language model is busy: {piece.position} before you. The fix above is complete."
-            )
-            continue
-        if not spoke and piece.text.strip():
-            spoke = True
-            on_first_token()
-        sentences, buffer = take_sentences(buffer + piece.text)
-        yield from (_judge(sentence, entry, grounds, said) for sentence in sentences)
+    sources = f"{entry.title}\n{entry.body}\n{query.text}" if backend.is_tiny else ""
+
+    def judge(sentence: str) -> Sentence | Dropped:
+        return _judge(sentence, entry, grounds, said=said, sources=sources)
+
+    buffer, spoke, poor = "", False, 0
+    with closing(backend.generate(prompt, cancel=cancel)) as pieces:
+        for piece in pieces:
+            if isinstance(piece, Waiting):
+                yield Notice(
+                    f"The language model is busy: {piece.position} before you. "
+                    "The fix above is complete."
+                )
+                continue
+            if not spoke and piece.text.strip():
+                spoke = True
+                on_first_token()
+            sentences, buffer = take_sentences(buffer + piece.text)
+            for sentence in sentences:
+                judged = judge(sentence)
+                yield judged
+                poor += isinstance(judged, Dropped)
+                if backend.is_tiny and (isinstance(judged, Sentence) or poor >= _TINY_TRIES):
+                    return  # what a tiny model says after its first good sentence is seldom true
     sentences, _ = take_sentences(buffer, at_end=True)
-    yield from (_judge(sentence, entry, grounds, said) for sentence in sentences)
+    for sentence in sentences:
+        yield judge(sentence)
 
 
-def _judge(sentence: str, entry: Entry, grounds: Grounds, said: set[str]) -> Sentence | Dropped:
-    reason = find_fault(sentence, grounds)
+# a model that repeats the form it was asked in: "Cause in the guide: The weights …"
+_LABEL = re.compile(r"^(?:.*\n)?\s*(?:Cause(?: in the guide)?|Answer|C|A):\s+", re.DOTALL)
+_ECHO = re.compile(r"^(?:Error|E|Question|Why did this error happen)\b\s*[:?]")
+_TINY_TRIES = 3
+
+
+def _judge(
+    sentence: str, entry: Entry, grounds: Grounds, *, said: set[str], sources: str
+) -> Sentence | Dropped:
+    """Keep or drop; with `sources` the sentence must also be made of their words."""
+    sentence = _LABEL.sub("", sentence)
+    reason = "it repeats the question" if _ECHO.match(sentence) else find_fault(sentence, grounds)
+    if reason is None and sources:
+        reason = find_unsupported(sentence, sources)
     if sentence.casefold() in said:
         reason = "it was said before"
     elif not sentence.rstrip("\"')*_ ").endswith((".", "!", "?", ":")):

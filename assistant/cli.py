@@ -10,14 +10,13 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from assistant import __version__
-from assistant.errors import AssistantError, InputError, UsageError
+from assistant.errors import AssistantError, InputError
 
 if TYPE_CHECKING:
     from assistant.events import Event
@@ -37,7 +36,9 @@ app = typer.Typer(
 GuideOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--guide", "-g", help="Guide file or folder; repeat for more; 'builtin' adds the shipped ones."
+        "--guide",
+        "-g",
+        help="Guide file or folder, also several; 'builtin' adds the shipped ones.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -105,7 +106,8 @@ def serve(
     find_guide_files(settings.guide)
     assistant = build_assistant(settings)
     from assistant.web.app import build_app
-    from assistant.web.serve import choose_token, serve as serve_app
+    from assistant.web.serve import choose_token
+    from assistant.web.serve import serve as serve_app
 
     token = choose_token(settings)
     web = build_app(assistant, settings, token=token)
@@ -117,9 +119,9 @@ def serve(
 @app.command()
 def setup() -> None:
     """Get the default language model and make the search index (once)."""
-    from assistant.build import be_offline, build_snapshots
+    from assistant.build import build_snapshots, prepare_environment
 
-    be_offline(os.environ)
+    prepare_environment(os.environ)
     settings = _settings()
     from assistant.index import check_folder
 
@@ -305,14 +307,20 @@ def _within(data: bytes, limit: int, name: str) -> bytes:
 def _print_event(event: Event) -> None:
     """One event as plain terminal text."""
     from assistant.events import Done, Dropped, Fix, Loading, Notice, Probed, Retrieved, Sentence
-    from assistant.render import confidence_word, strip_controls
+    from assistant.render import strip_controls
 
     match event:
         case Loading(what=what):
             print(f"(loading {what} …)", file=sys.stderr)
-        case Retrieved(matches=matches, status=status, final=True) if matches and status != "abstain":
+        case Retrieved(matches=matches, status=status, final=True) if (
+            matches and status != "abstain"
+        ):
             first = matches[0]
-            print(strip_controls(f"\n{first.title}\n  {confidence_word(first, status)}: {'; '.join(first.why)}"))
+            print(
+                strip_controls(
+                    f"\n{first.title}\n  {confidence_word(first, status)}: {'; '.join(first.why)}"
+                )
+            )
             others = [match.title for match in matches[1:3]]
             if status == "likely" and others:
                 print(strip_controls(f"  or: {'; '.join(others)}"))

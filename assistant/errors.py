@@ -1,6 +1,6 @@
 """The tree of errors that this product raises. It knows nothing else of the product.
 
-AssistantError            base: a message (what happened, what it means) and a hint (what to do next)
+AssistantError            base: a message (what happened, what it means), a hint (what to do)
 ├── UsageError            exit 2: asked for in a way that cannot be done; nothing was tried
 │   ├── SettingsError     a setting has a value that cannot work
 │   ├── GuideError        a guide is missing, empty or not readable as Markdown text

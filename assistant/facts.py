@@ -43,8 +43,10 @@ ROWS: tuple[FactRow, ...] = tuple(
         # … for url: https://huggingface.co/org/name/resolve/main/x
         r"for url:? https?://(?P<http_host>[\w.-]{1,120})",
         # Input type (float) and bias type (c10::BFloat16) should be the same
-        rf"Input type \((?P<input_dtype>{_DTYPE})\) and (?:weight|bias) type \((?P<weight_dtype>{_DTYPE})\)",
-        rf"must have the same dtype, but got (?P<input_dtype>{_DTYPE}) and (?P<weight_dtype>{_DTYPE})",
+        rf"Input type \((?P<input_dtype>{_DTYPE})\) and "
+        rf"(?:weight|bias) type \((?P<weight_dtype>{_DTYPE})\)",
+        rf"must have the same dtype, but got (?P<input_dtype>{_DTYPE}) and "
+        rf"(?P<weight_dtype>{_DTYPE})",
         # Error(s) in loading state_dict for ResNet:
         r"Error\(s\) in loading state_dict for (?P<model_class>\w{1,80})",
         # size mismatch for fc.weight: copying a param with shape torch.Size([10, 512]) from
@@ -54,13 +56,16 @@ ROWS: tuple[FactRow, ...] = tuple(
         r"current model is torch\.Size\(\[(?P<model_shape>[\d, ]{0,60})\]\)",
         # Sizes of tensors must match except in dimension 1. Expected size 57 but got size 56
         r"Expected size (?P<size_a>\d{1,9}) but got size (?P<size_b>\d{1,9})",
-        r"except in dimension \d{1,2}\. Got (?P<size_a>\d{1,9}) and (?P<size_b>\d{1,9}) in dimension",
+        r"except in dimension \d{1,2}\. Got (?P<size_a>\d{1,9}) and (?P<size_b>\d{1,9}) in "
+        r"dimension",
         r"size of tensor a \((?P<size_a>\d{1,9})\) must match the size of tensor b "
         r"\((?P<size_b>\d{1,9})\)",
         # mat1 and mat2 shapes cannot be multiplied (4x2048 and 512x10)
-        r"shapes cannot be multiplied \((?P<matrix_a>\d{1,9}x\d{1,9}) and (?P<matrix_b>\d{1,9}x\d{1,9})\)",
+        r"shapes cannot be multiplied \((?P<matrix_a>\d{1,9}x\d{1,9}) and "
+        r"(?P<matrix_b>\d{1,9}x\d{1,9})\)",
         # expected input[2, 512, 32, 32] to have 256 channels, but got 512 channels instead
-        r"to have (?P<channels_wanted>\d{1,6}) channels, but got (?P<channels_got>\d{1,6}) channels",
+        r"to have (?P<channels_wanted>\d{1,6}) channels, but got (?P<channels_got>\d{1,6}) "
+        r"channels",
         # CUDA out of memory. Tried to allocate 148.00 MiB … 37.06 MiB is free
         r"Tried to allocate (?P<memory_asked>[\d.]{1,12} [KMGT]iB)",
         r"(?P<memory_free>[\d.]{1,12} [KMGT]iB) (?:is )?free",

@@ -2,61 +2,42 @@
 
 Commands, code and URLs must stand in a matched entry. Names, paths, versions and numbers may also
 come from paste and evidence. Nothing but the entry may supply what follows an installer, downloader
-or shell verb. A sentence that breaks a rule is dropped whole, with the reason.
+or shell verb. A sentence that breaks a rule is dropped whole, with the reason; in doubt a name or a
+command is dropped and plain words are kept. It refuses to know what is true: only who said it.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 
 from assistant.types import Entry, Finding, Query
 
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """What may be repeated: `entry` anything, `context` (paste, evidence) names and numbers."""
+    """What may be repeated: `entry` anything, `context` (paste, evidence) names and numbers.
+
+    Texts are flat: lower case, single spaces. `lines` are the entry's code, word by word; `names`
+    are the words of its code that are no plain English; `alphabets` those that were used so far.
+    """
 
     entry: str
     context: str
     entry_words: frozenset[str]
     context_words: frozenset[str]
+    lines: tuple[tuple[str, ...], ...]
+    links: frozenset[str]
+    names: frozenset[str]
+    alphabets: frozenset[str]
 
-
-_TOKEN = re.compile(r"[^\s,;!?()\[\]{}\"“”‘’…`]+")
-_CODE_SPAN = re.compile(r"`([^`\n]{1,300})`")
-_URL = re.compile(
-    r"(?:\b[a-z][a-z0-9+.-]{1,12}://\S+|\bwww\.\S+|\b[\w-]+(?:\.[\w-]+)*\."
-    r"(?:com|org|net|io|dev|ai|co|app|sh|xyz|ru|cn|de|info|me|gg|ly)\b(?:/\S*)?)",
-    re.IGNORECASE,
-)
-_MARKUP = re.compile(r"<[a-zA-Z/!?]|\]\(|!\[|&#|&[a-z]{2,8};|javascript:|data:[a-z]+/", re.IGNORECASE)
-# verbs that a shell knows: with what follows they must stand in the entry as they are
-_SHELL = re.compile(
-    r"(?<![\w-])(?:pip3?|pipx|conda|mamba|uvx?|poetry|npm|npx|apt(?:-get)?|yum|dnf|brew|snap|docker|podman|"
-    r"wget|curl|git|sudo|su|bash|zsh|sh|powershell|python3?|ipython|chmod|chown|rm|mv|cp|dd|mkfs|kill(?:all)?|"
-    r"pkill|export|source|eval|exec|nvidia-smi|systemctl|reboot|shutdown|huggingface-cli|hf|jupyter|make|cmake|ssh|scp)"
-    r"(?=\s+[\w./~-]|\s*\|)"
-)
-# verbs of plain language that make somebody fetch something
-_FETCH = re.compile(
-    r"(?<![\w-])(?:re|un)?(?:install|download|upgrade|downgrade|import|clone|fetch|pull|add)(?:ing|ed|s|led|ling)?(?![\w-])",
-    re.IGNORECASE,
-)
-_FETCH_OBJECTS = frozenset(
-    "a an the this that it them its your their his her our my missing required needed right correct latest newest "
-    "new older newer version versions package packages module modules library libraries file files checkpoint "
-    "checkpoints model models weights again first and or then in into to from for with on of using by same "
-    "python environment interpreter kernel notebook container is are was not be has have been before after "
-    "properly correctly you can will should must need which where so because but if when as at all any one "
-    "dependency dependencies image images data dataset error statement statements".split()
-)
-_NAME_LIKE = re.compile(
-    r"[_/\\=@#$%&|<>~^*+]|\w\.\w|::|--|[a-z][A-Z]|[A-Za-z]\d|\d[A-Za-z]|^-\w"
-)
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+    def has(self, word: str) -> bool:
+        """Whether entry, paste or evidence hold this word."""
+        return word in self.entry_words or word in self.context_words
 
 
 def build_grounds(
@@ -69,21 +50,39 @@ def build_grounds(
         for f in findings
     )
     context = f"{query.text}\n{evidence}"
+    code = [*_FENCE.findall(entry_text), *_CODE_SPAN.findall(_FENCE.sub("\n", entry_text))]
+    lines = [line for piece in code for line in piece.splitlines()]
     return Grounds(
         entry=_flat(entry_text),
         context=_flat(context),
         entry_words=frozenset(_words(entry_text)),
         context_words=frozenset(_words(context)),
+        lines=tuple(words for line in lines if (words := _command_words(line))),
+        links=frozenset(_links(entry_text)),
+        names=frozenset(w for line in lines for w in _words(line) if not _is_plain(w)),
+        alphabets=frozenset({"LATIN", *_alphabets(entry_text), *_alphabets(context)}),
     )
 
 
 def find_fault(sentence: str, grounds: Grounds) -> str | None:
     """Return why `sentence` must not be shown, None if it may be. Pure; linear in its length."""
-    for check in (_odd_characters, _markup, _urls, _shell, _fetch, _code, _names, _numbers):
-        reason = check(sentence, grounds)
+    for rule in _RULES:
+        reason = rule(sentence, grounds)
         if reason:
             return reason
     return None
+
+
+# --- sentences -----------------------------------------------------------------------------------
+
+_LONGEST = 1200  # characters without an end: what comes is not a sentence
+_END = re.compile(
+    r"[.!?]['\"”)*]{0,3}(?=\s+[A-Z\"“`'(*]|\s*\n)|\n\s*\n|\n(?=\s*(?:[-*+]|\d+[.)])\s)"
+)
+# what stands before a full stop that ends nothing: "e.g.", "J."
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|resp|incl|fig|no|dr)\.|\b[A-Z]\.)$", re.IGNORECASE
+)
 
 
 def take_sentences(buffer: str, *, at_end: bool = False) -> tuple[list[str], str]:
@@ -92,128 +91,107 @@ def take_sentences(buffer: str, *, at_end: bool = False) -> tuple[list[str], str
     Fenced code stays one piece. `at_end` takes the rest as well.
     """
     sentences: list[str] = []
-    while (end := _sentence_end(buffer)) is not None:
+    while (end := _sentence_end(buffer, at_end=at_end)) is not None:
         sentences.append(buffer[:end].strip())
         buffer = buffer[end:]
-    if at_end or len(buffer) > 1200:  # no end in sight: what comes is not a sentence
+    if at_end or len(buffer) > _LONGEST:
         sentences.append(buffer.strip())
         buffer = ""
     return [sentence for sentence in sentences if sentence], buffer
 
 
-_END = re.compile(r"[.!?]['\"”)]{0,2}(?=\s+[A-Z\"“`'(*]|\s*\n)|\n\s*\n|\n(?=\s*(?:[-*]|\d+[.)])\s)")
-_ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|Fig|No)\.|\b[A-Z]\.)$")
-
-
-def _sentence_end(buffer: str) -> int | None:
-    fence = buffer.find("```")
-    if fence >= 0:
-        closing = buffer.find("```", fence + 3)
-        before = _END.search(buffer, 0, fence)
-        if before is None:
-            return None if closing < 0 else closing + 3
-    for found in _END.finditer(buffer):
-        if not _ABBREVIATION.search(buffer[: found.start() + 1]):
+def _sentence_end(buffer: str, *, at_end: bool) -> int | None:
+    """Where the first sentence ends; None while that may still change with what comes."""
+    fence = _FENCE_MARK.search(buffer)
+    limit = fence.start() if fence else len(buffer)
+    for found in _END.finditer(buffer, 0, limit):
+        certain = at_end or found.end() < len(buffer.rstrip()) or "\n" in found.group(0)
+        if certain and not _is_abbreviation(buffer, found):
             return found.end()
-    return None
+    if fence is None:
+        return None
+    if buffer[:limit].strip():
+        return limit
+    closing = buffer.find(fence.group(0), fence.end())
+    return None if closing < 0 else closing + len(fence.group(0))
 
 
-# --- rules -------------------------------------------------------------------------------------
+def _is_abbreviation(buffer: str, found: re.Match[str]) -> bool:
+    before = buffer[max(0, found.start() - 12) : found.start() + 1]
+    return found.group(0)[0] == "." and bool(_ABBREVIATION.search(before))
 
 
-def _odd_characters(sentence: str, grounds: Grounds) -> str | None:
-    for character in sentence:
-        category = unicodedata.category(character)
-        if category in {"Cc", "Cf", "Co", "Cs", "Cn"} and character not in "\n\t":
-            return "it holds invisible characters"
-    for token in _TOKEN.findall(sentence):
-        scripts = {unicodedata.name(c, "?").split()[0] for c in token if c.isalpha()}
-        if len(scripts) > 1 and "LATIN" in scripts:
-            return f"'{token}' mixes alphabets"
-    return None
+# --- what a word is ------------------------------------------------------------------------------
+
+_TOKEN = re.compile(r"[^\s,;!?()\[\]{}\"“”‘’…`]+")
+_FENCE_MARK = re.compile(r"```|~~~")
+_FENCE = re.compile(r"```[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
+_CODE_SPAN = re.compile(r"`([^`\n]{1,300})`")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+# a file, path, flag, API name, class name or version, by its form
+_NAME_LIKE = re.compile(
+    r"[_/\\=@#$%&|<>~^*+:]|\w\.\w|--|[a-z][A-Z]|[A-Za-z]-?\d|\d-?[A-Za-z]|^-\w|^\.\w"
+)
+_FILE = re.compile(
+    r".\.(?:py|ipynb|pt|pth|onnx|safetensors|jpe?g|png|ya?ml|json|toml|csv|txt|log|md)(?::\d+)?$"
+)
+_SUFFIXES = ("s", "es", "ed", "d", "ing", "ly", "er", "able", "n't")
+_PREFIXES = ("un", "re", "mis", "pre", "non", "over", "sub")
+_COMPOUNDS = frozenset(
+    "based like only side style specific related aware free level wide style ready trained tuned "
+    "dependent independent compatible bit".split()
+)
+_BRANDS = frozenset("pytorch numpy github jupyterlab opencv imagenet".split())
+_SLASHED = frozenset("and/or input/output train/test read/write true/false yes/no on/off".split())
 
 
-def _markup(sentence: str, grounds: Grounds) -> str | None:
-    return "it holds markup or a link" if _MARKUP.search(sentence) else None
+@cache
+def _plain_words() -> frozenset[str]:
+    """Everyday English and the vocabulary of the course; no word of it is a well-known package."""
+    text = (resources.files("assistant.data") / "plain-words.txt").read_text("utf-8")
+    return frozenset(text.split())
 
 
-def _urls(sentence: str, grounds: Grounds) -> str | None:
-    for found in _URL.finditer(sentence):
-        if _flat(found.group(0).rstrip(".,;:)")) not in grounds.entry:
-            return f"the address {found.group(0)} is not in the guide"
-    return None
+@cache
+def _is_plain(word: str) -> bool:
+    """'restart', 'restarts', "doesn't", 'third-party': a word, not a name."""
+    parts = [part for part in re.split(r"[-'’/]", word) if part]
+    if len(parts) > 1:
+        return all(len(part) == 1 or _is_plain(part) for part in parts) and "/" not in word
+    plain = _plain_words()
+    if word in plain or len(word) == 1 and word.isalpha():
+        return True
+    return word.isalpha() and any(stem in plain for stem in _stems(word))
 
 
-def _shell(sentence: str, grounds: Grounds) -> str | None:
-    """'pip install yolo-1': verb and the rest of its clause must stand in the entry."""
-    flat = _flat(sentence.replace("`", " "))
-    for found in _SHELL.finditer(flat):
-        clause = re.split(r"(?<=\w)[.,;:!?)](?:\s|$)|\s(?:to|and|in|from|on|or|so|if|then|again)\s", flat[found.start() :])[0]
-        words = clause.split()
-        if len(words) < 2:
-            continue
-        if not any(f"{' '.join(words[:n])}" in grounds.entry for n in range(len(words), min(2, len(words)) - 1, -1)):
-            return f"the command '{clause[:60]}' is not in the guide"
-        beyond = [w for w in words[2:6] if w.strip(".") not in grounds.entry_words and w not in _FETCH_OBJECTS]
-        if beyond and clause not in grounds.entry:
-            return f"'{beyond[0]}' after '{words[0]}' is not in the guide"
-    return None
+def _stems(word: str) -> Iterator[str]:
+    for suffix in _SUFFIXES:
+        stem = word.removesuffix(suffix)
+        if stem != word and len(stem) > 2:
+            yield from (stem, f"{stem}e", f"{stem}y")
+            if stem[-1] == "i":
+                yield f"{stem[:-1]}y"
+            if stem[-1] == stem[-2] and len(stem) > 3:
+                yield stem[:-1]
+    for prefix in _PREFIXES:
+        rest = word.removeprefix(prefix)
+        if rest != word and len(rest) > 4:
+            yield rest
 
 
-def _fetch(sentence: str, grounds: Grounds) -> str | None:
-    """'install the yolo package': what is fetched must be named by the entry."""
-    flat = _flat(sentence.replace("`", " "))
-    for found in _FETCH.finditer(flat):
-        for token in _TOKEN.findall(flat[found.end() :])[:5]:
-            word = token.strip(".:'*")
-            if word.endswith("'s"):
-                word = word[:-2]
-            if word and word not in grounds.entry_words and word not in _FETCH_OBJECTS:
-                return f"'{word}' after '{found.group(0)}' is not in the guide"
-            if token.endswith((".", ":")):
-                break
-    return None
+def _tokens(text: str) -> list[str]:
+    """The words of a sentence as written, without the marks around them."""
+    found = (token.strip(".:'*_-–—") if token.strip(".:'*–—-") else "" for token in _bare(text))
+    return [token for token in found if token]
 
 
-def _code(sentence: str, grounds: Grounds) -> str | None:
-    if "```" in sentence:
-        return "it holds a code block"
-    for span in _CODE_SPAN.findall(sentence):
-        flat = _flat(span)
-        if flat in grounds.entry:
-            continue
-        if " " not in flat and flat in grounds.context_words and not _SHELL.match(f"{flat} x"):
-            continue
-        return f"the code '{span[:60]}' is not in the guide"
-    return None
-
-
-def _names(sentence: str, grounds: Grounds) -> str | None:
-    """Anything that looks like a file, module, flag or API name must have been named before."""
-    for token in _TOKEN.findall(sentence):
-        name = token.strip(".:'*").removesuffix("'s")
-        if not name or not _NAME_LIKE.search(name) or _NUMBER.fullmatch(name):
-            continue
-        flat = _flat(name)
-        if flat in grounds.entry_words or flat in grounds.context_words:
-            continue
-        if re.fullmatch(r"[a-z]+(?:/[a-z]+)+", flat) and all(
-            part in grounds.entry_words or part in grounds.context_words or len(part) > 2
-            for part in flat.split("/")
-        ):
-            continue  # and/or, input/output
-        return f"'{name[:60]}' is named neither in the guide nor in your text"
-    return None
-
-
-def _numbers(sentence: str, grounds: Grounds) -> str | None:
-    for number in _NUMBER.findall(sentence):
-        if number not in grounds.entry_words and number not in grounds.context_words:
-            return f"the number {number} is neither in the guide nor in your text"
-    return None
-
-
-# --- texts -------------------------------------------------------------------------------------
+def _bare(text: str) -> list[str]:
+    tokens = []
+    for token in _TOKEN.findall(text):
+        flag = token.startswith("-") and token.strip("-")
+        stripped = token.rstrip(".:'*") if flag else token
+        tokens.append(f"\0{stripped}" if flag else stripped.removesuffix("'s"))
+    return tokens
 
 
 def _flat(text: str) -> str:

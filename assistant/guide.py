@@ -20,7 +20,7 @@ from assistant.types import CodeBlock, Entry, EntryKind, Guide, Problem, Span
 
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
 
-# "Error: …", "Issue: …", "❌ Problem: …" name an error, "Q: …" a question (marks are stripped first).
+# "Error: …", "Issue: …", "❌ Problem: …" name an error, "Q: …" a question (without marks).
 _PREFIX = re.compile(r"^(?P<word>[A-Z][A-Za-z]{0,14})\s*:\s+(?P<rest>.+)$")
 _KIND_OF_PREFIX: dict[str, EntryKind] = {
     "error": "error",
@@ -32,11 +32,17 @@ _KIND_OF_PREFIX: dict[str, EntryKind] = {
 # "### Error: … {#missing-timm}"
 _EXPLICIT_ID = re.compile(r"\s*\{#(?P<id>[A-Za-z0-9][\w.-]*)\}\s*$")
 # "**Cause**: text", "**Cause:** text", "**Causes**:", "**A**: text"
-_LABEL = re.compile(r"^\*\*(?P<name>[A-Za-z][A-Za-z' ]{0,30}?)\s*(?::\*\*|\*\*\s*:)[ \t]*")
+# and with more to it: "**Solution 2**:", "**Solution 2 (slow):**", "**Solution 2: Use less**"
+_LABEL = re.compile(
+    r"^\*\*(?P<name>[A-Za-z][A-Za-z' ]{0,30}?)"
+    r"(?P<more>(?:\s*#?\d{1,2})?(?:\s*\([^)*\n]{1,60}\))?)\s*"
+    r"(?::\*\*|\*\*\s*:|(?P<text>:[ \t][^*\n]{1,120}\*\*))[ \t]*"
+)
 # "**Q: Why?**", "**Q:** Why?", "**Q**: Why?"
 _BOLD_QUESTION = re.compile(r"^\*\*Q(?:uestion)?\s*(?::\s*(?P<inside>[^*].*?)\*\*|:\*\*|\*\*\s*:)")
 _FAQ_SECTION = re.compile(r"\b(faq|frequently asked|questions?)\b", re.IGNORECASE)
 _LINK_TO_ENTRY = re.compile(r"\]\(#(?P<id>[\w.-]+)\)")
+_FENCE = re.compile(r"\s*(?:```|~~~)")
 _MARKS = re.compile(r"[`*]|\\(?=[\\`*_{}\[\]()#+.!-])")
 
 _FIELDS = {
@@ -80,11 +86,14 @@ def parse_guide(text: str, *, file: str, ids: Mapping[str, str]) -> Guide:
             f"The guide {file} is empty, so nothing can be looked up in it.",
             hint="Check the path, or leave --guide away to use the shipped guides.",
         )
-    lines = text.splitlines()
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    lines = text.split("\n")
     front, skip = _front_matter(lines)
     blocks = _blocks(lines, skip)
     outline = _Outline(file=file, lines=lines, ids=ids, origin=str(front.get("origin", "")))
     outline.read(blocks)
+    if skip and not front:
+        outline.problems.append(Problem(file, 1, "the front matter is not valid YAML"))
     if not outline.entries:
         raise GuideError(
             f"The guide {file} has no entries: no heading such as '### Error: …' or '### Q: …', "
@@ -110,7 +119,7 @@ def find_dead_links(guides: Sequence[Guide]) -> tuple[Problem, ...]:
     known = {entry.id for guide in guides for entry in guide.entries}
     found = []
     for guide in guides:
-        for number, line in enumerate(guide.text.splitlines(), start=1):
+        for number, line in enumerate(guide.text.split("\n"), start=1):
             for link in _LINK_TO_ENTRY.finditer(line):
                 if link["id"] not in known:
                     found.append(
@@ -178,6 +187,8 @@ class _Outline:
         own = blocks[position + 1 : own_end]
         if kind and prefix:
             end = deep_end if _is_plain_below(blocks, own_end, deep_end) else own_end
+            asked = (n for n in range(position + 1, end) if _is_question(blocks[n]))
+            end = next(asked, end)  # "**Q: …**" begins an entry of its own
             self._add(kind, prefix["rest"], explicit, head, blocks[position + 1 : end])
             return end
         if prefix and prefix["word"].lower() in {"bug", "warning", "exception", "failure"}:
@@ -200,9 +211,7 @@ class _Outline:
         else:
             self._path.append((head.level, title))
 
-    def _kind_by_place(
-        self, title: str, head: _Block, own: Sequence[_Block]
-    ) -> EntryKind | None:
+    def _kind_by_place(self, title: str, head: _Block, own: Sequence[_Block]) -> EntryKind | None:
         """A heading without prefix is a question in a FAQ, a procedure if it has steps or code."""
         if head.level == 1 or any(_is_question(block) for block in own):
             return None
@@ -216,13 +225,17 @@ class _Outline:
         found = _BOLD_QUESTION.match(head.text)
         assert found is not None
         first, _, rest = head.text.partition("\n")
-        title = found["inside"] or first[found.end() :].strip()
+        after = first[found.end() :].strip()
+        if found["inside"] and not _EXPLICIT_ID.fullmatch(after):
+            title, rest = found["inside"], f"{after}\n{rest}"
+        else:
+            title = f"{found['inside'] or ''} {after}".strip()
         end = position + 1
         while end < len(blocks) and blocks[end].kind != "heading" and not _is_question(blocks[end]):
             end += 1
         body = list(blocks[position + 1 : end])
         if rest.strip():  # the answer follows in the same paragraph
-            body.insert(0, replace(head, first=head.first + 1, text=rest))
+            body.insert(0, replace(head, kind="answer", text=rest.strip()))
         title, explicit = _split_id(title)
         self._add("question", title, explicit, head, body)
         return end
@@ -243,6 +256,7 @@ class _Outline:
             self.problems.append(Problem(self.file, head.first, f"duplicate id '{name}'"))
             name = next(f"{name}-{n}" for n in range(2, 10_000) if f"{name}-{n}" not in taken)
         end = max([head.last, *(block.last for block in body)])
+        same = [block.text for block in body if block.kind == "answer"]
         self.entries.append(
             Entry(
                 id=name,
@@ -252,7 +266,7 @@ class _Outline:
                 file=self.file,
                 line=head.first,
                 end_line=end,
-                body="\n".join(self.lines[head.last : end]).strip("\n"),
+                body="\n".join([*same, *self.lines[head.last : end]]).strip("\n"),
                 solution=fields.solution,
                 symptoms=tuple(fields.symptoms),
                 causes=tuple(fields.causes),
@@ -325,15 +339,10 @@ def _read_fields(body: Sequence[_Block], lines: Sequence[str]) -> _Fields:
     parts: dict[str, list[str]] = {}
     current = "solution"
     for block in body:
-        text = "\n".join(lines[block.first - 1 : block.last])
-        if block.kind == "paragraph" and (label := _LABEL.match(text)):
-            known = _FIELDS.get(label["name"].strip().lower())
-            if known is None:
-                fields.unknown.append((block.first, label["name"].strip()))
-            elif known:
-                current, text = known, text[label.end() :]
-        if text.strip():
-            parts.setdefault(current, []).append(text)
+        for text in _labelled_parts(block, lines):
+            current, text = _take_label(block, text, current, fields)
+            if text.strip():
+                parts.setdefault(current, []).append(text)
         if current == "solution":
             fields.blocks.extend(_code(fence, block) for fence in block.fences)
     fields.symptoms = _items(parts.get("symptoms", []))
@@ -344,6 +353,34 @@ def _read_fields(body: Sequence[_Block], lines: Sequence[str]) -> _Fields:
     return fields
 
 
+def _labelled_parts(block: _Block, lines: Sequence[str]) -> list[str]:
+    """The block's text; a paragraph is cut before each line that begins with a known label."""
+    text = "\n".join(lines[block.first - 1 : block.last])
+    if block.kind not in {"paragraph", "answer"}:
+        return [text]
+    parts: list[str] = []
+    for line in (block.text if block.kind == "answer" else text).split("\n"):
+        label = _LABEL.match(line)
+        if not parts or (label and label["name"].strip().lower() in _FIELDS):
+            parts.append(line)
+        else:
+            parts[-1] = f"{parts[-1]}\n{line}"
+    return parts
+
+
+def _take_label(block: _Block, text: str, current: str, fields: _Fields) -> tuple[str, str]:
+    """The field that `text` belongs to, and `text` without its label (kept if it says more)."""
+    label = _LABEL.match(text) if block.kind in {"paragraph", "answer"} else None
+    if label is None:
+        return current, text
+    name = label["name"].strip()
+    known = _FIELDS.get(name.lower())
+    if known is None:
+        fields.unknown.append((block.first, name))
+    says_more = label["more"] or label["text"]
+    return known or current, text[label.end() :] if known and not says_more else text
+
+
 def _code(fence: Token, block: _Block) -> CodeBlock:
     language = fence.info.split()[0].lower() if fence.info.strip() else ""
     line = (fence.map[0] + 1) if fence.map else block.first
@@ -351,14 +388,18 @@ def _code(fence: Token, block: _Block) -> CodeBlock:
 
 
 def _items(texts: Iterable[str]) -> list[str]:
-    """List items and paragraphs as plain one-line texts."""
+    """List items, paragraphs and lines of code as plain one-line texts."""
     found: list[str] = []
     for text in texts:
-        for line in text.splitlines():
+        found.append("")
+        fenced = False
+        for line in text.split("\n"):
             item = re.sub(r"^\s*(?:[-*+]|\d{1,3}[.)])\s+", "", line)
-            if item != line or not found or not line.strip():
+            if fence := _FENCE.match(item):
+                fenced = not fenced
+            if item != line or fence or fenced or not line.strip():
                 found.append("")
-            found[-1] = f"{found[-1]} {item.strip()}".strip()
+            found[-1] += "" if fence else f" {item.strip()}"
     return [plain_title(item) for item in found if item.strip("`* ")]
 
 
@@ -373,15 +414,18 @@ def _entry_problems(entry: Entry, fields: _Fields) -> Iterable[Problem]:
 
 
 def _front_matter(lines: Sequence[str]) -> tuple[Mapping[str, object], int]:
-    """YAML between '---' lines at the very top → (its mapping, number of lines to skip)."""
+    """YAML between '---' lines at the very top → (its mapping, number of lines to skip).
+
+    What is not YAML at all is skipped with an empty mapping.
+    """
     if not lines or lines[0].strip() != "---":
         return {}, 0
     for number in range(1, min(len(lines), 60)):
         if lines[number].strip() in {"---", "..."}:
             try:
                 data = yaml.safe_load("\n".join(lines[1:number]))
-            except yaml.YAMLError:
-                return {}, 0
+            except (yaml.YAMLError, ValueError, RecursionError):
+                return {}, number + 1
             return (data, number + 1) if isinstance(data, dict) else ({}, 0)
     return {}, 0
 

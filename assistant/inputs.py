@@ -20,24 +20,35 @@ _ANSI = re.compile(
     r"|\x1b[@-Z\\^_]"
     r"|\x1b"
 )
-_LOST_ESCAPE = re.compile(r"(?<![\w\])])\[(?:\d{1,3};){0,6}\d{1,3}m|\[0m")
+# ("[31m" but neither "x[5m" nor "[12m 3s]")
+_LOST_ESCAPE = re.compile(
+    r"\[(?:\d{1,3};){1,6}\d{1,3}m|(?<![\w\])])\[\d{1,3}m(?! ?\d{1,2}s)|\[(?:0|39|49)m(?! ?\d{1,2}s)"
+)
 # Control codes but tab and newline; characters that hide or reorder (zero width, bidi, tags, BOM).
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f]"
 )
-_IMAGE_MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# A piece of text: unicodedata.normalize needs quadratic time for a long run of combining marks.
+_PIECE = re.compile(r"[^\n]{1,2000}\n?|\n")
+_IMAGE_MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
 _OTHER_MAGIC = {
     b"PK\x03\x04": "a zip file (a checkpoint, an archive or an office document)",
     b"%PDF": "a PDF",
     b"\x1f\x8b": "a gzip archive",
     b"\x7fELF": "a program",
-    b"\x80\x02": "a Python pickle",
+    **{bytes([0x80, version]): "a Python pickle" for version in (2, 3, 4, 5)},
 }
 
 MAX_TEXT = 400_000  # characters kept of one paste; a longer one is cut around its errors
 _HEAD, _TAIL, _AROUND = 20_000, 180_000, 4_000
-_ERROR_WORD = re.compile(r"Traceback \(most|(?:Error|Exception|Interrupt)\b|\b(?:FATAL|CRITICAL)\b|[Kk]illed")
+_ERROR_WORD = re.compile(
+    r"Traceback \(most|(?:Error|Exception|Interrupt)\b|\b(?:FATAL|CRITICAL)\b|[Kk]illed"
+)
+# At the edges of a piece: the rest of a line, of a long word, of a private key.
+_TORN_LINE = re.compile(r"\A(?:[^\n]{0,500}\n|[^\s\"'<>,;]{0,1900})")
+_TORN_KEY = re.compile(r"\A(?:[^-]|-(?!----)){0,20000}-----END [A-Z0-9 ]{0,30}PRIVATE KEY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +74,22 @@ def clean_text(raw: str) -> CleanText:
     text = raw.replace("\r\n", "\n").replace("\r", "\n")
     text = _ANSI.sub("", text)
     text = _LOST_ESCAPE.sub("", text)
-    text = text.encode("utf-8", "replace").decode("utf-8")
+    text = _SURROGATE.sub("\ufffd", text)
     hidden = _HIDDEN.sub("", text)
     if "\x00" in text:
         notices.append("Some unreadable (binary) characters were left out.")
-    return CleanText(unicodedata.normalize("NFC", hidden), tuple(notices))
+    return CleanText(_normalise(hidden), tuple(notices))
 
 
 def read_bytes(data: bytes, *, name: str) -> CleanText:
     """Decode a file's content: text in any common encoding, or a notebook's error outputs.
 
-    Raises InputError (what it is, what to do instead) for pictures, archives and other binaries.
+    Raises InputError (what it is, what to do instead) for pictures, archives, other binaries and
+    notebooks without an error.
     """
     if not data.strip():
         raise InputError(f"The file {name} is empty.", hint="Paste the error text instead.")
-    if data.startswith(_IMAGE_MAGIC):
+    if _is_picture(data):
         raise InputError(
             f"{name} is a picture, and this version cannot read text from pictures.",
             hint="Copy the error as text: select it in the notebook or terminal and paste it.",
@@ -90,7 +102,22 @@ def read_bytes(data: bytes, *, name: str) -> CleanText:
             )
     text = _decode(data, name)
     notebook = _notebook_text(text)
+    if notebook is not None and not notebook.strip():
+        raise InputError(
+            f"The notebook {name} holds no error output.",
+            hint="Run the cell that fails, save the notebook and give it again.",
+        )
     return clean_text(text if notebook is None else notebook)
+
+
+def _is_picture(data: bytes) -> bool:
+    """By its first bytes; text may begin with 'BM' or 'RIFF' too, so these two need more."""
+    bitmap = data[:2] == b"BM" and data[6:10] == bytes(4)
+    return bitmap or data.startswith(_IMAGE_MAGIC) or (data[:4], data[8:12]) == (b"RIFF", b"WEBP")
+
+
+def _normalise(text: str) -> str:
+    return "".join(unicodedata.normalize("NFC", piece) for piece in _PIECE.findall(text))
 
 
 def _decode(data: bytes, name: str) -> str:
@@ -139,15 +166,23 @@ def _cell_errors(cell: dict[str, object]) -> list[str]:
 
 def _cut(raw: str) -> str:
     """Beginning, end, and the surroundings of the last places that look like errors."""
-    pieces = [raw[:_HEAD]]
     middle_end = len(raw) - _TAIL
     spots = [found.start() for found in _ERROR_WORD.finditer(raw, _HEAD, middle_end)]
-    done = _HEAD
-    for spot in spots[-40:]:
-        start = max(done, spot - _AROUND)
-        end = min(middle_end, spot + _AROUND)
-        if start < end:
-            pieces.append(raw[start:end])
-            done = end
-    pieces.append(raw[max(done, middle_end) :])
-    return "\n".join(pieces)
+    spans = [(spot - _AROUND, min(spot + _AROUND, middle_end)) for spot in spots[-40:]]
+    merged = [(0, _HEAD)]
+    for start, end in [*spans, (middle_end, len(raw))]:
+        if start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return "\n".join(_without_torn_edges(raw, start, end) for start, end in merged)
+
+
+def _without_torn_edges(raw: str, start: int, end: int) -> str:
+    """The piece without what the cut went through: half a secret would not be recognised."""
+    piece = raw[start:end]
+    if start:
+        piece = _TORN_KEY.sub("", _TORN_LINE.sub("", piece, count=1), count=1)
+    if end < len(raw) and (torn := _TORN_LINE.match(piece[: -_AROUND // 2 : -1])):
+        piece = piece[: len(piece) - torn.end()]
+    return piece

@@ -1,4 +1,4 @@
-"""Lexical similarity of texts: BM25 (bm25s) and TF-IDF cosines (scikit-learn), with tokens for code.
+"""Lexical similarity of texts: BM25 (bm25s), TF-IDF cosines (scikit-learn), tokens for code.
 
 Knows words and symbols, nothing of entries. Needs no model, so it answers in milliseconds.
 """
@@ -26,7 +26,7 @@ _STOP = frozenset(
 
 
 def tokenize(text: str) -> list[str]:
-    """Words, whole names and their parts, lower case: 'SamPredictor' → sampredictor sam predictor."""
+    """Words, whole names and their parts: 'SamPredictor' → sampredictor, sam, predictor."""
     tokens: list[str] = []
     for found in _WORD.finditer(text):
         word = found.group(0)
@@ -97,4 +97,6 @@ def _features(
 ) -> sparse.csr_matrix:
     """Both views side by side, each weighted by one half in the product of two rows."""
     half = np.float32(0.5) ** 0.5
-    return sparse.hstack([words.transform(texts) * half, characters.transform(texts) * half]).tocsr()
+    return sparse.hstack(
+        [words.transform(texts) * half, characters.transform(texts) * half]
+    ).tocsr()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -45,7 +46,7 @@ def find_guide_files(names: Sequence[str]) -> tuple[Path, ...]:
         if name == BUILTIN:
             found.extend(_markdown_in(_knowledge_folder()))
             continue
-        path = Path(name).expanduser()
+        path = _resolve(name)
         if path.is_dir():
             inside = _markdown_in(path)
             if not inside:
@@ -54,20 +55,16 @@ def find_guide_files(names: Sequence[str]) -> tuple[Path, ...]:
                     hint="Give the guide's file, or `builtin` for the shipped guides.",
                 )
             found.extend(inside)
-        elif path.exists():
-            found.append(path)
         else:
-            raise GuideError(
-                f"There is no guide at {name}.",
-                hint="Check the path, or leave --guide away to use the shipped guides.",
-            )
+            found.append(path)
     return tuple(dict.fromkeys(found))
 
 
 def read_guide(path: Path) -> Guide:
-    """Read and parse one file. Raises GuideError (missing, too large, not UTF-8, empty, no entries)."""
+    """Read and parse one file. Raises GuideError: missing, too large, not UTF-8, no entries."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_MAX_GUIDE_BYTES + 1)
     except OSError as error:
         raise GuideError(
             f"The guide {path} cannot be read: {error.strerror or error}.",
@@ -75,7 +72,7 @@ def read_guide(path: Path) -> Guide:
         ) from error
     if len(data) > _MAX_GUIDE_BYTES:
         raise GuideError(
-            f"The guide {path} has {len(data):,} bytes; at most {_MAX_GUIDE_BYTES:,} are read.",
+            f"The guide {path} has more than the {_MAX_GUIDE_BYTES:,} bytes that are read.",
             hint="Split it into several files and give the folder.",
         )
     try:
@@ -89,7 +86,7 @@ def read_guide(path: Path) -> Guide:
         raise GuideError(
             f"The guide {path} is a binary file, not Markdown.", hint="Give a Markdown file (.md)."
         )
-    return parse_guide(text.replace("\r\n", "\n"), file=str(path), ids=_id_table())
+    return parse_guide(text, file=str(path), ids=_id_table())
 
 
 def load_library(names: Sequence[str]) -> Library:
@@ -111,7 +108,7 @@ def load_library(names: Sequence[str]) -> Library:
     )
     digest = hashlib.sha256()
     for guide in guides:
-        digest.update(guide.file.encode() + b"\0" + guide.text.encode() + b"\0")
+        digest.update(os.fsencode(guide.file) + b"\0" + guide.text.encode() + b"\0")
     for phrase in phrases:
         digest.update(f"{phrase.id}\0{phrase.text}\0".encode())
     return Library(guides, entries, phrases, tuple(notices), digest.hexdigest()[:16])
@@ -143,11 +140,23 @@ def file_stamp(names: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
 def load_phrases() -> tuple[Phrase, ...]:
     """The shipped texts in many people's words, and the ones that no entry answers (id '')."""
     folder = _knowledge_folder()
-    phrases = [
-        Phrase(row["id"], row["text"]) for row in _json_lines(folder / "phrases.jsonl")
-    ]
+    phrases = [Phrase(row["id"], row["text"]) for row in _json_lines(folder / "phrases.jsonl")]
     phrases.extend(Phrase("", row["text"]) for row in _json_lines(folder / "decoys.jsonl"))
     return tuple(phrases)
+
+
+def _resolve(name: str) -> Path:
+    """The path that `name` means; GuideError if nothing is there, or nothing can be."""
+    try:
+        path = Path(name).expanduser()
+        if path.exists():
+            return path
+    except (OSError, RuntimeError):  # too long a name; a home that does not exist
+        pass
+    raise GuideError(
+        f"There is no guide at {name[:200]}.",
+        hint="Check the path, or leave --guide away to use the shipped guides.",
+    )
 
 
 def _json_lines(path: Path) -> list[dict[str, str]]:

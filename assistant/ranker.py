@@ -1,8 +1,8 @@
 """Kernel ridge regression from similarities to entries: which entry do texts like this belong to?
 
-Learns from the passages that the knowledge itself holds (titles, symptoms, phrases), so it fits any
-guide in a fraction of a second when the index is made. Source of the formulas: Rasmussen & Williams,
-Gaussian Processes for Machine Learning (2006), 2.2 (prediction) and 5.4.2 (leave-one-out).
+Learns from the passages that the knowledge itself holds (titles, symptoms, phrases), so it fits
+any guide in a fraction of a second when the index is made. Source of the formulas: Rasmussen &
+Williams, Gaussian Processes for Machine Learning (2006), 2.2 (prediction), 5.4.2 (leave-one-out).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Ranker:
     weights: np.ndarray
 
     def scores(self, similarities: np.ndarray) -> np.ndarray:
-        """Scores [labels] for a query with these kernel values to the passages [n]; about 0 to 1."""
+        """Scores [labels], about 0 to 1, for a query with these kernel values to the passages."""
         return np.asarray(similarities @ self.weights, dtype=np.float32)
 
 

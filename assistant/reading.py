@@ -15,13 +15,17 @@ from assistant.types import ExceptionText, Query, QueryKind
 
 _GREETING = re.compile(
     r"^\W*(?:hi|hello|hey|hallo|hola|yo|good (?:morning|evening|afternoon)|thanks?(?: you)?|thx|"
-    r"ok(?:ay)?|bye|test|你好|ciao|salut)(?:\s+(?:there|all|everyone|bot|assistant|a lot|so much))?\W*$",
+    r"ok(?:ay)?|bye|test|你好|ciao|salut)"
+    r"(?:\s+(?:there|all|everyone|bot|assistant|a lot|so much))?\W*$",
     re.IGNORECASE,
 )
 _ABOUT_US = re.compile(
-    r"^\W*(?:(?:who|what) are you|what (?:is|are|can|do) (?:you|this (?:app|assistant|tool|bot|page|chat))\b"
-    r"(?!.{0,60}\b(?:error|model|train|loss)).{0,80}|what (?:do|does) (?:you|it) (?:store|save|log|run|do|know)\b.{0,60}|"
-    r"do you (?:store|save|log|send|keep|run)\b.{0,60}|(?:are|is) (?:you|this) (?:a bot|an ai|human|chatgpt)\b.{0,40}|"
+    r"^\W*(?:(?:who|what) are you|"
+    r"what (?:is|are|can|do) (?:you|this (?:app|assistant|tool|bot|page|chat))\b"
+    r"(?!.{0,60}\b(?:error|model|train|loss)).{0,80}|"
+    r"what (?:do|does) (?:you|it) (?:store|save|log|run|do|know)\b.{0,60}|"
+    r"do you (?:store|save|log|send|keep|run)\b.{0,60}|"
+    r"(?:are|is) (?:you|this) (?:a bot|an ai|human|chatgpt)\b.{0,40}|"
     r"help|how do i use (?:you|this(?: \w+)?)|where does my (?:data|text|paste) go)\W*$",
     re.IGNORECASE,
 )
@@ -63,7 +67,8 @@ def _kind(text: str, exceptions: tuple[ExceptionText, ...]) -> QueryKind:
 
 
 _MACHINE_LINE = re.compile(
-    r"^\s*(?:File \"|Traceback|\^|~|-{3,}|={3,}|\.{3}|[│╭╰┃]|>>>|\$ |In \[|\d+\s|-+>|Cell In|The above exc|During handling)"
+    r"^\s*(?:File \"|Traceback|\^|~|-{3,}|={3,}|\.{3}|[│╭╰┃]|>>>|\$ |In \[|\d+\s|-+>|"
+    r"Cell In|The above exc|During handling)"
     r"|^\s{4,}\S|^\W*$"
 )
 
@@ -72,10 +77,11 @@ def _words(text: str, exceptions: tuple[ExceptionText, ...]) -> str:
     """What the person wrote around the paste: the lines outside exceptions and frames."""
     if not exceptions:
         return text.strip()
-    covered = [(e.start, e.end) for e in exceptions]
-    kept, position, traceback_open = [], 0, False
+    kept, position, index, traceback_open = [], 0, 0, False
     for line in text.split("\n"):
-        inside = any(start <= position < end for start, end in covered)
+        while index < len(exceptions) and exceptions[index].end <= position:
+            index += 1
+        inside = index < len(exceptions) and exceptions[index].start <= position
         if inside or "Traceback (most" in line:
             traceback_open = "Traceback (most" in line
         elif not traceback_open and not _MACHINE_LINE.match(line):

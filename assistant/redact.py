@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,92 +24,107 @@ def _rule(kind: str, pattern: str, flags: int = 0) -> SecretRule:
     return SecretRule(kind, re.compile(pattern, flags))
 
 
-_VALUE = r"(?P<secret>[^\s'\"<>,;)\]}]{4,512})"
+# Where a token may begin: not inside a word, but after the "\n" of a repr: b'\nhf_…'
+_START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
+_VALUE = r"(?P<secret>[^\s'\"<>,;)\]}]{4,})"
 
 RULES: tuple[SecretRule, ...] = (
     # -----BEGIN OPENSSH PRIVATE KEY----- … (to its END line, or to the end of the text)
     _rule(
         "private_key",
-        r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY-----(?P<secret>(?:[^-]|-(?!----)){0,20000}"
-        r"(?:-----END [A-Z0-9 ]{0,30}PRIVATE KEY-----)?)",
+        r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?!<REDACTED)"
+        r"(?P<secret>(?:[^-]|-(?!----)){0,20000}"
+        r"(?:-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----)?)",
     ),
-    _rule("hf_token", r"\b(?:hf|api_org)_[A-Za-z0-9]{16,100}"),
-    _rule("nvidia_key", r"\bnvapi-[A-Za-z0-9_-]{20,100}"),
-    _rule("github_token", r"\b(?:gh[pousr]_[A-Za-z0-9]{20,255}|github_pat_[A-Za-z0-9_]{20,255})"),
-    _rule("gitlab_token", r"\bglpat-[A-Za-z0-9_-]{16,100}"),
-    _rule("anthropic_key", r"\bsk-ant-[A-Za-z0-9_-]{16,200}"),
-    _rule("openai_key", r"\bsk-(?:proj-|svcacct-|admin-)?[A-Za-z0-9_-]{20,250}"),
-    _rule("stripe_key", r"\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,200}"),
-    _rule("aws_key_id", r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
-    _rule("google_key", r"\bAIza[A-Za-z0-9_-]{35}"),
-    _rule("google_oauth", r"\bya29\.[A-Za-z0-9_-]{20,300}"),
-    _rule("slack_token", r"\bxox[abeoprs]-[A-Za-z0-9-]{10,250}"),
-    _rule("slack_webhook", r"hooks\.slack\.com/services/(?P<secret>[A-Za-z0-9/]{20,100})"),
-    _rule("discord_webhook", r"discord(?:app)?\.com/api/webhooks/(?P<secret>[\w/-]{20,140})"),
-    _rule("pypi_token", r"\bpypi-[A-Za-z0-9_-]{30,300}"),
-    _rule("npm_token", r"\bnpm_[A-Za-z0-9]{30,100}"),
+    _rule("hf_token", _START + r"(?:hf|api_org)_[A-Za-z0-9]{16,}"),
+    _rule("nvidia_key", _START + r"nvapi-[A-Za-z0-9_-]{20,}"),
+    _rule("github_token", _START + r"(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
+    _rule("gitlab_token", _START + r"glpat-[A-Za-z0-9_-]{16,}"),
+    _rule("anthropic_key", _START + r"sk-ant-[A-Za-z0-9_-]{16,}"),
+    # has a digit somewhere: "sk-learn-contrib-something-long" is a name
+    _rule("openai_key", _START + r"sk-(?=[A-Za-z_-]{0,80}\d)[A-Za-z0-9_-]{20,}"),
+    _rule("stripe_key", _START + r"[sr]k_(?:live|test)_[A-Za-z0-9]{16,}"),
+    _rule("aws_key_id", _START + r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
+    _rule("google_key", _START + r"AIza[A-Za-z0-9_-]{35}"),
+    _rule("google_oauth", _START + r"ya29\.[A-Za-z0-9_-]{20,}"),
+    _rule("slack_token", _START + r"xox[abeoprs]-[A-Za-z0-9-]{10,}"),
+    _rule("slack_webhook", r"hooks\.slack\.com/services/(?P<secret>[A-Za-z0-9/]{20,})"),
+    _rule("discord_webhook", r"discord(?:app)?\.com/api/webhooks/(?P<secret>[\w/-]{20,})"),
+    _rule("pypi_token", _START + r"pypi-[A-Za-z0-9_-]{30,}"),
+    _rule("npm_token", _START + r"npm_[A-Za-z0-9]{30,}"),
     _rule("telegram_token", r"\b\d{8,10}:AA[A-Za-z0-9_-]{32,36}"),
-    _rule("jwt", r"\beyJ[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]{0,1000}"),
-    # https://user:password@host
-    _rule("url_password", r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"]{0,100}:(?P<secret>[^\s/@'\"]{1,200})@", re.I),
+    _rule("jwt", r"(?<![\w-])eyJ[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+    # https://user:password@host (a password may hold an @ itself)
+    _rule(
+        "url_password",
+        r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"]{0,100}:(?P<secret>[^\s/'\"]{1,500})@",
+        re.I,
+    ),
     # https://token@host (git clone with a token as the user name)
-    _rule("url_token", r"\bhttps?://(?P<secret>[A-Za-z0-9_-]{20,200})@", re.I),
+    _rule("url_token", r"\bhttps?://(?P<secret>[A-Za-z0-9_-]{20,500})@", re.I),
     # Authorization: Bearer …, Cookie: …
     _rule(
         "authorization",
-        r"\b(?:proxy-)?authorization['\"]?\s{0,4}[:=]\s{0,4}['\"]?(?:(?:bearer|basic|token)\s{1,4})?+" + _VALUE,
+        r"\b(?:proxy-)?authorization['\"]?[ \t]{0,4}[:=][ \t]{0,4}['\"]?"
+        r"(?:(?:bearer|basic|token)[ \t]{1,4})?+" + _VALUE,
         re.I,
     ),
-    _rule("authorization", r"\bbearer\s{1,4}(?P<secret>[A-Za-z0-9._~+/=-]{16,500})", re.I),
-    _rule("cookie", r"\b(?:set-)?cookie['\"]?\s{0,4}:\s{0,4}(?P<secret>[^\r\n]{4,4000})", re.I),
+    _rule("authorization", r"\bbearer[ \t]{1,4}(?P<secret>[A-Za-z0-9._~+/=-]{16,})", re.I),
+    _rule("cookie", r"\b(?:set-)?cookie['\"]?[ \t]{0,4}:[ \t]{0,4}(?P<secret>[^\r\n]{4,})", re.I),
     # ?token=…&X-Amz-Signature=…
     _rule(
         "url_parameter",
         r"[?&](?:access_token|token|api_?key|key|sig|signature|x-amz-signature|"
         r"x-amz-credential|x-amz-security-token|x-goog-signature|password|secret)="
-        r"(?P<secret>[^\s&#'\"<>]{4,2000})",
+        r"(?P<secret>[^\s&#'\"<>]{4,})",
         re.I,
     ),
     # export WANDB_API_KEY=… / os.environ["HF_TOKEN"] = "…" / "password": "…" / --password …
     _rule(
         "assigned_secret",
-        r"(?<![A-Za-z0-9])[A-Za-z0-9_-]{0,40}(?:api_?key|access_?key(?:_id)?|secret(?:_?key)?|"
-        r"auth_?token|access_?token|password|passwd|passphrase|credentials?)"
-        r"['\"]?\]?\s{0,3}(?:=|:)\s{0,3}[rbf]?(?:'(?P<a>[^'\n]{4,500})'|\"(?P<b>[^\"\n]{4,500})\"|"
-        r"(?P<c>[^\s'\"<>,;()\[\]{}]{4,500}))",
+        r"(?:api[_ -]?key|a(?:ccess|ccount)[_-]?key(?:_id)?|secret(?:[_-]?key)?|"
+        r"auth[_-]?token|access[_-]?token|password|passwd|passphrase|credentials?)"
+        r"['\"]?\]?[ \t]{0,3}(?:=|:)[ \t]{0,3}[rbf]?(?:'(?P<a>[^'\n]{4,4000})'|"
+        r"\"(?P<b>[^\"\n]{4,4000})\"|(?P<c>[^\s'\"<>,;()\[\]{}]{4,}))",
         re.I,
     ),
     # HF_TOKEN=…: a bare "token" needs a value that looks like one ("pad_token = 0" is not)
     _rule(
         "assigned_secret",
-        r"(?<![A-Za-z0-9])[A-Za-z0-9_-]{0,40}token['\"]?\]?\s{0,3}(?:=|:)\s{0,3}['\"]?"
-        r"(?P<secret>(?=[A-Za-z_./+-]{0,60}\d)[A-Za-z0-9_./+=-]{12,500})",
+        r"token['\"]?\]?[ \t]{0,3}(?:=|:)[ \t]{0,3}['\"]?"
+        r"(?P<secret>(?=[A-Za-z_./+-]{0,60}\d)[A-Za-z0-9_./+=-]{12,})",
         re.I,
     ),
-    _rule("assigned_secret", r"(?<!\w)--?(?:password|passwd|token|api-key|secret)[ =]" + _VALUE, re.I),
-    _rule("assigned_secret", r"\bpassword (?:is|was|ist|es|est):?\s{1,3}" + _VALUE, re.I),
+    _rule(
+        "assigned_secret", r"(?<!\w)--?(?:password|passwd|token|api-key|secret)[ =]" + _VALUE, re.I
+    ),
+    _rule("assigned_secret", r"\bpassword (?:is|was|ist|es|est):?[ \t]{1,3}" + _VALUE, re.I),
+    # kaggle.json: {"username": "me", "key": "0123…"}
+    _rule("kaggle_key", r"[\"']key[\"']\s{0,3}:\s{0,3}[\"'](?P<secret>[0-9a-f]{32,})[\"']"),
     # wandb: a 40-digit hexadecimal key right after the word
-    _rule("wandb_key", r"\bwandb\b[^\n]{0,40}?(?P<secret>\b[0-9a-f]{40}\b)", re.I),
-    # sshpass -p …, mysql -p…
+    _rule("wandb_key", r"\bwandb\b[^\n<]{0,40}?(?P<secret>\b[0-9a-f]{40}\b)", re.I),
+    # sshpass -p …
     _rule("assigned_secret", r"\bsshpass\s{1,3}-p\s{0,3}" + _VALUE),
 )
 
-_MARK = re.compile(r"<REDACTED:[a-z_]+>")
+_MARK = re.compile(r"<REDACTED:[a-z_]{1,30}>")
 
 
 def redact(text: str) -> str:
     """Return `text` with every secret that a rule knows replaced by `<REDACTED:kind>`."""
     for rule in RULES:
-        text = rule.pattern.sub(lambda found, kind=rule.kind: _mask(found, kind), text)
+        text = rule.pattern.sub(partial(_mask, rule.kind), text)
     return text
 
 
-def _mask(found: re.Match[str], kind: str) -> str:
-    whole = found.group(0)
-    groups = {name: value for name, value in found.groupdict().items() if value is not None}
-    for name, secret in groups.items():
-        if _MARK.search(secret) or "REDACTED:" in whole:
-            return whole
-        start, end = found.start(name) - found.start(), found.end(name) - found.start()
-        return f"{whole[:start]}<REDACTED:{kind}>{whole[end:]}"
-    return whole if "REDACTED:" in whole else f"<REDACTED:{kind}>"
+def _mask(kind: str, found: re.Match[str]) -> str:
+    """The match with its secret masked; a secret that is nothing but a mark stays as it is."""
+    whole, first = found.group(0), found.start()
+    name = next((n for n, value in found.groupdict().items() if value is not None), None)
+    if name is None:
+        return f"<REDACTED:{kind}>"
+    if _MARK.fullmatch(found[name]):
+        return whole
+    return (
+        f"{whole[: found.start(name) - first]}<REDACTED:{kind}>{whole[found.end(name) - first :]}"
+    )

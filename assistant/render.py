@@ -7,11 +7,21 @@ wrote can drive it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from assistant.events import Done, Dropped, Event, Fix, Notice, Probed, Retrieved, Sentence, Understood
-from assistant.types import Entry, Finding, FixText, Match, ProbeInfo
+from assistant.events import (
+    Done,
+    Dropped,
+    Event,
+    Fix,
+    Notice,
+    Probed,
+    Retrieved,
+    Sentence,
+    Understood,
+)
+from assistant.types import Entry, Finding, FixText, Match, ProbeInfo, Status
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f]")
 _TIMES = ("read", "retrieve", "probe", "fix", "first_token", "total")
@@ -144,7 +154,11 @@ def render_markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]])
     return "\n".join(lines)
 
 
-def confidence_word(match: Match, status: str) -> str:
-    """The confidence in words."""
-    words: Mapping[str, str] = {"answer": "a sure match", "likely": "a likely match"}
-    return words.get(status, "not sure enough")
+def render_match(matches: Sequence[Match], status: Status) -> str:
+    """Which entry it is, why, and which others it could be."""
+    first, *others = matches
+    word = "a sure match" if status == "answer" else "a likely match"
+    lines = [first.title, f"  {word}: {'; '.join(first.why)}"]
+    if status == "likely" and others:
+        lines.append(f"  or: {'; '.join(match.title for match in others[:2])}")
+    return "\n".join(lines)

@@ -1,7 +1,7 @@
-"""Queries to matches: message signature, lexical and dense similarity, fused, calibrated, or abstain.
+"""Queries to matches: message signature, lexical and dense similarity, fused and calibrated.
 
-An exact signature outranks everything. The rest is decided by a ranker that compares the query with
-every passage of the knowledge, by words and by meaning. Knows the encoder as a port only.
+An exact signature outranks everything. The rest is decided by a ranker that compares the query
+with every passage of the knowledge, by words and by meaning. Knows the encoder as a port only.
 """
 
 from __future__ import annotations
@@ -207,7 +207,9 @@ class HybridRetriever:
     def _why(self, id_: str, view: _View) -> tuple[str, ...]:
         reasons: list[str] = []
         if view.support.get(id_, 0.0) > 0:
-            said = next((s.said for s in view.signatures if id_ in self._carried.get(s.key, {})), "")
+            said = next(
+                (s.said for s in view.signatures if id_ in self._carried.get(s.key, {})), ""
+            )
             reasons.append(f"the message says: {said}" if said else "the message is this entry's")
         rows = self._of_entry[id_]
         best = rows[int(np.argmax(view.kernel[rows]))]

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from assistant.answer import ABOUT, EMPTY, abstention, build_fix, tailor
@@ -38,8 +38,8 @@ from assistant.types import (
     Conversation,
     Finding,
     FixText,
-    Prober,
     ProbeInfo,
+    Prober,
     Query,
     Retrieval,
     Snapshot,
@@ -139,7 +139,7 @@ class Assistant:
             async for event in self._probe(answer, probe, target):
                 yield event
             if query.kind == "empty":
-                yield self._done(answer)
+                yield self._probed_turn(answer)
                 return
         yield Understood(query)
         for line in query.notices:
@@ -178,7 +178,9 @@ class Assistant:
             )
         snapshot = self._snapshots.current()
         if snapshot is None:
-            raise self._snapshots.failure or AssistantError("The guide could not be loaded in time.")
+            raise self._snapshots.failure or AssistantError(
+                "The guide could not be loaded in time."
+            )
         answer.fingerprint = snapshot.fingerprint
         for line in snapshot.notices:
             yield Notice(line, "warning")
@@ -221,9 +223,7 @@ class Assistant:
             answer.mark("fix")
         yield Fix(fix, answer.revision)
 
-    async def _probe(
-        self, answer: _Answer, probe: str, target: str | None
-    ) -> AsyncIterator[Event]:
+    async def _probe(self, answer: _Answer, probe: str, target: str | None) -> AsyncIterator[Event]:
         began = time.perf_counter()
         findings = await self._run(
             self._probe_pool, lambda: self._prober.run([probe], target=target)
@@ -274,6 +274,14 @@ class Assistant:
 
     def _earlier_findings(self, answer: _Answer) -> Sequence[Finding]:
         return [finding for turn in answer.conversation[-3:] for finding in turn.findings]
+
+    def _probed_turn(self, answer: _Answer) -> Done:
+        """A probe alone: its findings join the last turn, so that what follows may rest on them."""
+        done = self._done(answer)
+        if not answer.conversation:
+            return done
+        last = answer.conversation[-1]
+        return replace(done, turn=replace(last, findings=(*last.findings, *answer.findings)))
 
     def _done(self, answer: _Answer) -> Done:
         answer.mark("total")
@@ -326,7 +334,12 @@ class Assistant:
                 put(Notice(f"{error} The guide's words above are complete.", "warning"))
             except Exception:  # the rim: whatever a model library raises must not reach a reader
                 _LOG.exception("language model")
-                put(Notice("The language model stopped; the guide's words above are complete.", "warning"))
+                put(
+                    Notice(
+                        "The language model stopped; the guide's words above are complete.",
+                        "warning",
+                    )
+                )
             finally:
                 put(None)
 

@@ -35,7 +35,7 @@ class Settings(BaseSettings):
 
     guide: Names = Field(
         ("builtin",),
-        description="Guide files or folders that are searched; `builtin` stands for the shipped ones",
+        description="Guide files or folders to search; `builtin` stands for the shipped ones",
     )
     cache_dir: Path = Field(
         Path(platformdirs.user_cache_dir("cv-troubleshooter")),
@@ -60,7 +60,9 @@ class Settings(BaseSettings):
         8, ge=1, description="Readers that may wait for the language model; more get the guide only"
     )
     model_reserve_gb: float = Field(
-        32.0, ge=0, description="Memory in GB that an automatically chosen model leaves to your own work"
+        32.0,
+        ge=0,
+        description="Memory in GB that an automatically chosen model leaves to your own work",
     )
     host: str = Field(
         "127.0.0.1", description="Address to listen on; any but loopback demands a token"

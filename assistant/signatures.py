@@ -51,7 +51,10 @@ def _row(family: str, message: str, *, context: str = "", unless: str = "") -> S
 
 _MODULE = r"(?P<value>[A-Za-z_][\w-]{0,60})"
 _SAM_FILE = r"sam_vit_[bhl]_[0-9a-f]{6}(?:\.pth)?"
-_SAM_CODE = r"segment_anything|SamPredictor|SamAutomaticMaskGenerator|mask_generator|\bSAM\b|segment[- ]anything"
+_SAM_CODE = (
+    r"segment_anything|SamPredictor|SamAutomaticMaskGenerator|mask_generator|"
+    r"\bSAM\b|segment[- ]anything"
+)
 
 # The first row that matches a message wins; families are listed from the particular to the general.
 ROWS: tuple[SignatureRow, ...] = (
@@ -76,14 +79,22 @@ ROWS: tuple[SignatureRow, ...] = (
     _row("missing-module", rf"not found in your environment: {_MODULE}"),
     _row("missing-module", rf"requirements? \[['\"]{_MODULE}[^\]]{{0,80}}\] not found"),
     # Error(s) in loading state_dict for UNet
-    _row("state-dict-load", r"Error\(s\) in loading state_dict|size mismatch for \S+: copying a param"),
+    _row(
+        "state-dict-load",
+        r"Error\(s\) in loading state_dict|size mismatch for \S+: copying a param",
+    ),
     # GatedRepoError, HTTP Error 403: Forbidden, 403 Client Error
     _row(
         "download-refused",
-        r"GatedRepo|gated repo|HTTP ?Error:? 403|HTTP Error 403|403 Client Error|HTTP/[\d.]{1,3}\"? 403|"
+        r"GatedRepo|gated repo|HTTP ?Error:? 403|HTTP Error 403|403 Client Error|"
+        r"HTTP/[\d.]{1,3}\"? 403|"
         r"\b403\b:? Forbidden|Forbidden.{0,20}\b403\b|Access to model .{1,120} is restricted",
     ),
-    _row("download-refused", r"LocalEntryNotFoundError", context=r"403 (?:Client Error|Forbidden)|Error 403"),
+    _row(
+        "download-refused",
+        r"LocalEntryNotFoundError",
+        context=r"403 (?:Client Error|Forbidden)|Error 403",
+    ),
     # Input type (torch.FloatTensor) and weight type (torch.cuda.FloatTensor): devices, not dtypes
     _row(
         "device-mismatch",
@@ -101,7 +112,8 @@ ROWS: tuple[SignatureRow, ...] = (
         r"dtypes? (?:do not |don't |must )?match|have different dtypes?|"
         r"expected object of (?:scalar )?type .{0,40} but got|"
         r"expected m1 and m2 to have the same dtype|should be the same or input should be a MKLDNN",
-        unless=r"but found Long|to be Long|dtype Long|scalar type Long|target dtype|class probabilities",
+        unless=r"but found Long|to be Long|dtype Long|scalar type Long|target dtype|"
+        r"class probabilities",
     ),
     # SamPredictor.predict with lists, without labels, with badly shaped points or boxes
     _row("sam-prompt", r"point_labels must be supplied if point_coords is supplied"),
@@ -113,7 +125,8 @@ ROWS: tuple[SignatureRow, ...] = (
         r"Tensors must have same number of dimensions|too many indices for array|"
         r"cannot reshape array|shape '?\[.{0,30}\]'? is invalid for input|"
         r"could not be broadcast|The size of tensor a|index .{0,40}out of bounds|IndexError",
-        context=r"segment_anything[\\/.](?:predictor|utils|modeling)|prompt_encoder|apply_coords|apply_boxes|"
+        context=r"segment_anything[\\/.](?:predictor|utils|modeling)|prompt_encoder|"
+        r"apply_coords|apply_boxes|"
         r"predict_torch|SamPredictor|predictor\.predict|\bSAM\b|segment[- _]anything",
     ),
     # CUDA out of memory while SAM works / anywhere else
@@ -122,7 +135,10 @@ ROWS: tuple[SignatureRow, ...] = (
         r"out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED|Unable to allocate",
         context=_SAM_CODE,
     ),
-    _row("out-of-memory:cuda", r"(?:CUDA|cuDNN|HIP|GPU).{0,30}out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED"),
+    _row(
+        "out-of-memory:cuda",
+        r"(?:CUDA|cuDNN|HIP|GPU).{0,30}out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED",
+    ),
     # DataLoader worker (pid 3407) is killed by signal: Bus error …
     _row(
         "dataloader-worker",
@@ -130,7 +146,11 @@ ROWS: tuple[SignatureRow, ...] = (
         r"unable to allocate shared memory|unable to open shared memory object|"
         r"torch_\d+_\d+.{0,40}No space left",
     ),
-    _row("dataloader-worker", r"KeyboardInterrupt|_queue\.Empty|queue\.Empty", context=r"_try_get_data|_get_data|data_queue\.get"),
+    _row(
+        "dataloader-worker",
+        r"KeyboardInterrupt|_queue\.Empty|queue\.Empty",
+        context=r"_try_get_data|_get_data|data_queue\.get",
+    ),
     # "0: 320x320 (no detections), 8.4ms"
     _row("yolo-no-detections", r"\(no detections\)|no detections,"),
     _row("yolo-no-detections", r"\bYOLO\w*\b.{0,60}\b(?:empty|no|zero) (?:detections|boxes)"),
@@ -142,7 +162,8 @@ ROWS: tuple[SignatureRow, ...] = (
     ),
     _row(
         "skip-size-mismatch",
-        r"The size of tensor a \(\d+\) must match the size of tensor b \(\d+\) at non-singleton dimension [23]",
+        r"The size of tensor a \(\d+\) must match the size of tensor b \(\d+\) at "
+        r"non-singleton dimension [23]",
         unless=r"normalize\(|Normalize|functional_tensor|pos_embed|attn_mask",
     ),
     _row(
@@ -150,11 +171,20 @@ ROWS: tuple[SignatureRow, ...] = (
         r"to have \d+ channels, but got \d+ channels",
         context=r"u-?net|skip|decoder|up\d|torch\.cat|concat",
     ),
-    _row("skip-size-mismatch", r"\bU-?Net\b.{0,40}(?:shape|size)s?.{0,30}(?:match|mismatch|differ)"),
+    _row(
+        "skip-size-mismatch", r"\bU-?Net\b.{0,40}(?:shape|size)s?.{0,30}(?:match|mismatch|differ)"
+    ),
     # nothing left to train
-    _row("nothing-trainable", r"optimizer got an empty parameter list|does not require grad and does not have a grad_fn"),
+    _row(
+        "nothing-trainable",
+        r"optimizer got an empty parameter list|does not require grad and does not have a grad_fn",
+    ),
     # pip's CPU build of torch
-    _row("cpu-only-torch", r"Torch not compiled with CUDA enabled|\b2\.\d{1,2}\.\d\+cpu\b", context=r"aarch64|arm64|Spark|GB10|Grace|jetson|graviton"),
+    _row(
+        "cpu-only-torch",
+        r"Torch not compiled with CUDA enabled|\b2\.\d{1,2}\.\d\+cpu\b",
+        context=r"aarch64|arm64|Spark|GB10|Grace|jetson|graviton",
+    ),
     # a layer got another shape than it was built for
     _row(
         "layer-shape",
@@ -163,17 +193,42 @@ ROWS: tuple[SignatureRow, ...] = (
         r"Expected \dD .{0,20}or \dD .{0,20}input to conv|running_mean should contain",
     ),
     # --- known faults that vision learners meet, so that they are never taken for another one ---
-    _row("label-out-of-range", r"Target -?\d+ is out of bounds|device-side assert|t >= 0 && t < n_classes"),
-    _row("missing-library", r"(?P<value>lib[\w+-]{1,40})\.so(?:\.\d+)*: cannot open shared object file"),
-    _row("numpy-abi", r"compiled using NumPy 1|_ARRAY_API not found|numpy\.dtype size changed|multiarray failed to import"),
-    _row("torchvision-operator", r"operator torchvision::nms does not exist|Could not run 'torchvision::nms'"),
+    _row(
+        "label-out-of-range",
+        r"Target -?\d+ is out of bounds|device-side assert|t >= 0 && t < n_classes",
+    ),
+    _row(
+        "missing-library",
+        r"(?P<value>lib[\w+-]{1,40})\.so(?:\.\d+)*: cannot open shared object file",
+    ),
+    _row(
+        "numpy-abi",
+        r"compiled using NumPy 1|_ARRAY_API not found|numpy\.dtype size changed|"
+        r"multiarray failed to import",
+    ),
+    _row(
+        "torchvision-operator",
+        r"operator torchvision::nms does not exist|Could not run 'torchvision::nms'",
+    ),
     _row("weights-only", r"Weights only load failed|weights_only"),
-    _row("image-not-read", r"!_?src\.empty\(\)|'NoneType' object has no attribute '(?:shape|copy|astype|size)'"),
-    _row("no-kernel-image", r"no kernel image is available|is not compatible with the current PyTorch"),
-    _row("missing-file", r"No such file or directory: ['\"](?:[^'\"\n]{0,300}[\\/])?(?P<value>[^'\"\n\\/]{1,120})['\"]|FileNotFoundError: (?P<v2>[\w.-]{1,120}\.\w{1,8})\b"),
+    _row(
+        "image-not-read",
+        r"!_?src\.empty\(\)|'NoneType' object has no attribute '(?:shape|copy|astype|size)'",
+    ),
+    _row(
+        "no-kernel-image",
+        r"no kernel image is available|is not compatible with the current PyTorch",
+    ),
+    _row(
+        "missing-file",
+        r"No such file or directory: ['\"](?:[^'\"\n]{0,300}[\\/])?"
+        r"(?P<value>[^'\"\n\\/]{1,120})['\"]|"
+        r"FileNotFoundError: (?P<v2>[\w.-]{1,120}\.\w{1,8})\b",
+    ),
     _row("http-status", r"HTTP Error (?P<value>[45]\d\d)|(?P<v2>[45]\d\d) (?:Client|Server) Error"),
 )
 
+_MAX_EXCEPTIONS = 50  # of one query; a log may hold thousands
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _QUOTED = re.compile(r"'[^'\n]{1,200}'|\"[^\"\n]{1,200}\"|`[^`\n]{1,200}`")
 _PATH = re.compile(r"(?:[A-Za-z]:)?(?:[\\/][\w.@+~-]+){2,}")
@@ -195,7 +250,7 @@ def query_signatures(query: Query) -> tuple[Signature, ...]:
     """Signatures of a query, most telling first: the cause, then the others, then its text."""
     found: list[Signature] = []
     order = sorted(range(len(query.exceptions)), key=lambda n: (n != query.cause, -n))
-    for index in order:
+    for index in order[:_MAX_EXCEPTIONS]:
         exception = query.exceptions[index]
         found.extend(_of_exception(exception, query.text))
     if not query.exceptions or not any(s.family != "message" for s in found):
@@ -253,4 +308,3 @@ def _unique(signatures: Iterable[Signature]) -> Iterable[Signature]:
         if signature.key not in seen:
             seen.add(signature.key)
             yield signature
-

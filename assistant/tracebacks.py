@@ -2,7 +2,7 @@
 
 Reads Python tracebacks (3.8 to 3.14, chained, grouped, re-raised from worker processes), IPython's,
 Rich's boxes and pytest's reports, behind quoting, log prefixes and rank prefixes; and bare last
-lines in the middle of words. Refuses to know what a message means: that is `signatures` and `facts`.
+lines in the middle of words. Refuses to know what a message means: see `signatures` and `facts`.
 """
 
 from __future__ import annotations
@@ -15,43 +15,65 @@ from assistant.types import ExceptionText, Frame
 
 # --- rows --------------------------------------------------------------------------------------
 
-_NAME = r"(?:[A-Za-z_]\w*\.){0,8}[A-Z]\w*"
-_KNOWN = r"(?:Error|Exception|Warning|Interrupt|Exit|Iteration|Timeout|Fault|NotFound|Failure|Busy|Failed)"
+_KNOWN = (
+    r"(?:Error|Exception|Warning|Interrupt|Exit|Iteration|Timeout|Fault|NotFound|Failure|"
+    r"Busy|Failed)"
+)
 # "RuntimeError: mat1 and mat2 …", "torch.OutOfMemoryError: …", "KeyboardInterrupt"
-_LAST_LINE = re.compile(rf"^(?P<name>(?:[A-Za-z_]\w*\.){{0,8}}\w*{_KNOWN}\w*)(?::(?:\s(?P<message>.*))?)?$")
+_LAST_LINE = re.compile(
+    rf"^(?P<name>(?:[A-Za-z_]\w{{0,80}}\.){{0,8}}\w{{0,80}}{_KNOWN}\w{{0,40}})"
+    r"(?::(?:\s(?P<message>.*))?)?$"
+)
 # below frames any name will do: "cv2.error: OpenCV(5.…", "queue.Empty", "SegmentationFault: …"
 _LAST_LINE_BARE = re.compile(
-    r"^(?P<name>(?:[A-Za-z_]\w*\.){1,8}[A-Za-z_]\w*|[A-Z]\w{3,60}|error|timeout)(?::\s(?P<message>.*))?$"
+    r"^(?P<name>(?:[A-Za-z_]\w*\.){1,8}[A-Za-z_]\w*|[A-Z]\w{3,60}|error|timeout)"
+    r"(?::\s(?P<message>.*))?$"
 )
 # a message inside words: "… -> RuntimeError: CUDA out of memory."
-_INLINE = re.compile(rf"(?<![\w.])(?P<name>(?:[A-Za-z_]\w*\.){{0,8}}[A-Z]\w*{_KNOWN}|[A-Z]\w*(?:Error|Exception))\b(?::[ \t]*(?P<message>[^\n]*))?")
+_INLINE = re.compile(
+    rf"(?<![\w.])(?P<name>(?:[A-Za-z_]\w*\.){{0,8}}[A-Z]\w*{_KNOWN}|"
+    r"[A-Z]\w*(?:Error|Exception))\b(?::[ \t]*(?P<message>[^\n]*))?"
+)
 _HEAD = "Traceback (most recent call last)"
-_FRAME = re.compile(r'^\s*File "(?P<file>[^"\n]{1,500})", line (?P<line>\d{1,9})(?:, in (?P<function>.{1,200}))?')
+_FRAME = re.compile(
+    r'^\s*File "(?P<file>[^"\n]{1,500})", line (?P<line>\d{1,9})(?:, in (?P<function>.{1,200}))?'
+)
 _IPY_FRAME = re.compile(
     r"^(?:File (?P<file>\S.{0,400}?):(?P<line>\d{1,9})(?:, in (?P<function>.{1,200}))?"
-    r"|(?P<cell>(?:Cell|Input) In ?\[\d{1,6}\])(?:, line (?P<cline>\d{1,9}))?(?:, in (?P<cfun>.{1,200}))?"
+    r"|(?P<cell>(?:Cell|Input) In ?\[\d{1,6}\])(?:, line (?P<cline>\d{1,9}))?"
+    r"(?:, in (?P<cfun>.{1,200}))?"
     r"|(?P<old><ipython-input-[^>]{1,80}>|~?/[^\s:]{1,300}\.py) in (?P<ofun>.{1,200}))$"
 )
 _ARROW = re.compile(r"^-{2,}>\s?(?P<line>\d{1,9})?\s?(?P<code>.*)$")
-_RICH_FRAME = re.compile(r"^(?P<file>(?:/|~|[A-Za-z]:\\|<)[^\n]{0,300}?):(?P<line>\d{1,9}) in (?P<function>\S{1,200})")
-_PYTEST_FRAME = re.compile(r"^(?P<file>[\w./\\-]{1,300}\.py):(?P<line>\d{1,9}): (?:in (?P<function>\S{1,200})|(?P<error>\w{1,100}))?$")
-_CHAIN = re.compile(
-    r"^(?:The above exception was the direct cause|During handling of the above exception|"
-    r"Original Traceback|\s*\+-{3,}|\s*\|)"
+_RICH_FRAME = re.compile(
+    r"^(?P<file>(?:/|~|[A-Za-z]:\\|<)[^\n]{0,300}?):(?P<line>\d{1,9}) in (?P<function>\S{1,200})"
+)
+_PYTEST_FRAME = re.compile(
+    r"^(?P<file>[\w./\\-]{1,300}\.py):(?P<line>\d{1,9}): "
+    r"(?:in (?P<function>\S{1,200})|(?P<error>\w{1,100}))?$"
 )
 # What may stand before a line: quoting, log stamps, ranks, compose services, pytest's E, boxes.
 _PREFIXES = (
     re.compile(r"^(?:> ?)+"),
-    re.compile(r"^[│┃|] ?"),
+    re.compile(r"^ {0,40}[│┃|] ?"),
     re.compile(r"^\[rank\d{1,4}\]:\s?"),
     re.compile(r"^E {2,}"),
-    re.compile(r"^\(?[\w.-]{1,40}\)? ?\| "),
+    re.compile(r"^\(?[\w.-]{1,40}\)? {0,20}\| "),
     re.compile(r"^\((?:[\w.-]{1,40} )?pid=\d{1,9}[^)]{0,60}\)\s?"),
-    re.compile(r"^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?\]?[ \t]?"),
-    re.compile(r"^(?:\| ?)?(?:\[?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL|stderr|stdout)\]?)(?: ?[:|] ?|\s{1,8})"),
+    re.compile(
+        r"^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?\]?[ \t]?"
+    ),
+    re.compile(
+        r"^(?:\| ?)?(?:\[?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL|stderr|stdout)\]?)"
+        r"(?: ?[:|] ?|\s)"
+    ),
 )
 _LIBRARY = re.compile(
-    r"site-packages|dist-packages|[/\\]lib[/\\]python\d|[/\\]Lib[/\\]|<frozen|<__array|conda[/\\]pkgs|<string>"
+    r"site-packages|dist-packages|[/\\]lib[/\\]python\d|[/\\]Lib[/\\]|<frozen|<__array|"
+    r"conda[/\\]pkgs|<string>"
+)
+_AFTERMATHS = frozenset(
+    {"SystemExit", "ChildFailedError", "CalledProcessError", "ProcessRaisedException"}
 )
 _MAX_MESSAGE_LINES = 80
 
@@ -93,7 +115,7 @@ def pick_cause(text: str, exceptions: Sequence[ExceptionText]) -> int:
 def _is_aftermath(exception: ExceptionText) -> bool:
     """Endings that only report another failure: an exit code, a failed subprocess, Ctrl-C."""
     name = exception.name.rpartition(".")[2]
-    return name in {"SystemExit", "ChildFailedError", "CalledProcessError", "ProcessRaisedException"}
+    return name in _AFTERMATHS
 
 
 # --- lines -------------------------------------------------------------------------------------
@@ -138,8 +160,9 @@ def _read(lines: Sequence[_Line]) -> Iterable[ExceptionText]:
             in_traceback = True
         elif last := _last_line(text, frames, in_traceback):
             end = _message_end(lines, position)
-            yield _exception(lines, position, end, last, frames)
-            frames, in_traceback, position = [], False, end
+            after, place = _pytest_place(lines, end, last["name"])
+            yield _exception(lines, position, end, last, [*frames, *place])
+            frames, in_traceback, position = [], False, after
             continue
         position += 1
 
@@ -165,20 +188,31 @@ def _message_end(lines: Sequence[_Line], position: int) -> int:
                 break
         elif _starts_something_else(text) or _frame(lines, end) is not None:
             break
-        elif not text.startswith((" ", "\t")) and _LAST_LINE.match(text):
-            break
         end += 1
     return end
 
 
+def _pytest_place(lines: Sequence[_Line], end: int, name: str) -> tuple[int, tuple[Frame, ...]]:
+    """pytest names the place below the message, "test_shape.py:6: AssertionError": where to go
+    on, and that frame."""
+    for index in range(end, min(end + 3, len(lines))):
+        found = _PYTEST_FRAME.match(lines[index].text.strip())
+        if found and found["error"] == name.rpartition(".")[2]:
+            return index + 1, (_make(found["file"], found["line"], None, ""),)
+    return end, ()
+
+
 _NEW = re.compile(
     r"^(?:Traceback \(|The above exception|During handling of|Original Traceback|-{20,}|={10,}|"
-    r"[\w.-]{0,40}[@:~][^ ]{0,80}[$#] |\$ |>>> |In \[\d|Process \w|\w{3} \d\d \d\d:\d\d)"
+    r"\+-[+-]|[\w.-]{0,40}[@:~][^ ]{0,80}[$#] |\$ |>>> |In \[\d|Process \w|"
+    r"\w{3} \d\d \d\d:\d\d|[IWEF]\d{4} \d\d:\d\d:\d\d)"
 )
 
 
 def _starts_something_else(text: str) -> bool:
-    return bool(_NEW.match(text.strip())) or _HEAD in text
+    if _NEW.match(text.strip()) or _HEAD in text:
+        return True
+    return not text.startswith((" ", "\t")) and bool(_LAST_LINE.match(text))
 
 
 def _exception(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from assistant.errors import BackendBusyError, BackendError
@@ -116,7 +116,7 @@ class Answer:
         """Begin to write, whether somebody reads or not."""
         threading.Thread(target=self._work, name="answer", daemon=True).start()
 
-    def pieces(self) -> Iterator[str]:
+    def pieces(self) -> Generator[str, None, None]:
         """Yield until the end; closing this iterator tells the thread to stop."""
         try:
             while not self._stop.is_left():

@@ -1,14 +1,14 @@
 """The values that the rooms hand to each other, and the ports they reach the rim through.
 
-It refuses to know how any of them is made: no file is read, no model named, nothing imported
-but the standard library (numpy's name serves only the type checker). All values are frozen; line numbers count from 1; spans are half-open
-character ranges into `Query.text`.
+It refuses to know how any of them is made: no file is read, no model named, nothing imported but
+the standard library (numpy's name serves only the type checker). All values are frozen; line
+numbers count from 1; spans are half-open character ranges into `Query.text`.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -306,6 +306,10 @@ class Backend(Protocol):
     def name(self) -> str:
         """Short name for the answer's footer, e.g. 'SmolLM2-135M-Instruct (tiny) on cpu'."""
 
+    @property
+    def is_tiny(self) -> bool:
+        """Whether it needs examples, and only its first sentence can be relied on."""
+
     def load(self) -> None:
         """Load now (idempotent, thread-safe). Raises BackendError."""
 
@@ -314,7 +318,7 @@ class Backend(Protocol):
 
     def generate(
         self, messages: Sequence[Message], *, cancel: threading.Event
-    ) -> Iterator[Token | Waiting]:
+    ) -> Generator[Token | Waiting, None, None]:
         """Yield pieces of text until done, cancelled or out of time.
 
         Closing the iterator or setting `cancel` ends the generation within one token.

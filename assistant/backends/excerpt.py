@@ -6,7 +6,7 @@ It refuses to know why there is no model; it only repeats the reason that it was
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from assistant.types import BackendStatus, Message, Token, Waiting
 
@@ -22,6 +22,11 @@ class ExcerptBackend:
         """What the answer's footer calls the writer."""
         return "guide's words"
 
+    @property
+    def is_tiny(self) -> bool:
+        """It writes nothing, so this does not matter."""
+        return False
+
     def load(self) -> None:
         """There is nothing to load."""
 
@@ -31,9 +36,9 @@ class ExcerptBackend:
 
     def generate(
         self, messages: Sequence[Message], *, cancel: threading.Event
-    ) -> Iterator[Token | Waiting]:
+    ) -> Generator[Token | Waiting, None, None]:
         """Yield nothing."""
-        return iter(())
+        yield from ()
 
     def close(self) -> None:
         """There is nothing to free."""

@@ -6,11 +6,13 @@ It knows tokens and devices. It refuses to know what a prompt says, which model 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -31,45 +33,46 @@ _LOOK = 0.1  # seconds between two looks at a reader who waits for the loading
 _FAREWELL = 10.0  # seconds that a running generation gets when everything is closed
 
 # The tiny model repeats itself (first number: on what it wrote) and makes things up (second: words
-# of the prompt are preferred). Chosen by reading 5 answers under each of 8 settings.
+# of the prompt are preferred). Chosen by reading 5 answers under each of 5 settings.
 _TINY_REPETITION, _TINY_COPY = 1.1, 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class LocalLimits:
+    """What one reader may take: tokens, seconds of writing and of waiting; `queue` may wait."""
+
+    max_new_tokens: int = 220
+    answer_seconds: float = 90.0
+    queue: int = 8
+    wait_seconds: float = 300.0
 
 
 class LocalBackend:
     """A Backend (types.py) around one model that `loader` brings (`loading.py`).
 
-    `queue_size` readers may wait beside the one who is served, each for `wait_seconds`.
-
     CUDA computes in bfloat16, the CPU in float32: with 226 tokens of prompt one thread reaches the
     tiny model's first word in 0.8 s in float32 and 5.6 s in bfloat16, then writes 9 and 17 tokens/s
     (2 cores of an EPYC without bf16 instructions, CPU time, 2026-11-22); prompts are longer than
-    answers. `static_cache` compiles the decoder on CUDA; off, since nobody measured it on a Spark.
+    answers. No static cache: it compiles on CUDA, and nobody has measured that on a Spark yet.
     """
 
     def __init__(
         self,
         choice: ModelChoice,
+        limits: LocalLimits,
         *,
         loader: Loader,
-        max_new_tokens: int = 220,
-        answer_seconds: float = 90.0,
-        queue_size: int = 8,
-        wait_seconds: float = 300.0,
         device: str | None = None,
         dtype: Dtype | None = None,
-        static_cache: bool = False,
         clock: Clock = time.monotonic,
     ) -> None:
-        self._choice, self._loader, self._clock = choice, loader, clock
-        self._max_new_tokens = max_new_tokens
-        self._answer_seconds, self._wait_seconds = answer_seconds, wait_seconds
+        self._choice, self._limits, self._loader, self._clock = choice, limits, loader, clock
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._dtype: Dtype = dtype or ("bfloat16" if self._device == "cuda" else "float32")
-        self._static_cache = static_cache and self._device == "cuda"
         self._loading = threading.Lock()
         self._loaded: LoadedModel | None = None
         self._fault: BackendError | None = None
-        self._line = Line(queue_size)
+        self._line = Line(limits.queue)
         self._breaker = Breaker(clock)
         self._closed = threading.Event()
 
@@ -78,6 +81,11 @@ class LocalBackend:
         """E.g. 'SmolLM2-135M-Instruct (tiny model, cpu, float32)'."""
         size = "tiny model, " if self._choice.tiny else ""
         return f"{self._choice.label} ({size}{self._device}, {self._dtype})"
+
+    @property
+    def is_tiny(self) -> bool:
+        """Whether this is the small fallback model."""
+        return self._choice.tiny
 
     def load(self) -> None:
         """Load now, once. A failed load is not tried again: each reader would pay for it."""
@@ -100,11 +108,11 @@ class LocalBackend:
 
     def prompt_tokens(self) -> int:
         """Return how long a prompt may be beside a full answer; loads the model if needed."""
-        return self._require_loaded().context - self._max_new_tokens
+        return self._require_loaded().context - self._limits.max_new_tokens
 
     def generate(
         self, messages: Sequence[Message], *, cancel: threading.Event
-    ) -> Iterator[Token | Waiting]:
+    ) -> Generator[Token | Waiting, None, None]:
         """Yield Waiting whenever the place in line changes, then the pieces of text.
 
         Ends quietly when cancelled, closed or out of time. Raises BackendError, and
@@ -116,7 +124,9 @@ class LocalBackend:
         inputs = self._encode(messages)
         left, place, answer = threading.Event(), self._line.join(), None
         try:
-            waiting = self._stop((cancel, left, self._closed), self._wait_seconds)
+            waiting = Stop(
+                (cancel, left, self._closed), self._clock() + self._limits.wait_seconds, self._clock
+            )
             for position in self._line.wait_turn(place, waiting):
                 yield Waiting(position)
             self._breaker.check()
@@ -126,7 +136,8 @@ class LocalBackend:
             if answer is None:
                 self._line.leave(place)
         if answer is not None:
-            yield from map(Token, answer.pieces())
+            with contextlib.closing(answer.pieces()) as pieces:
+                yield from (Token(piece) for piece in pieces)
 
     def close(self) -> None:
         """End running generations, send the waiting readers away, free the model."""
@@ -186,9 +197,6 @@ class LocalBackend:
             )
         return dict(inputs.to(self._device))
 
-    def _stop(self, events: tuple[threading.Event, ...], seconds: float) -> Stop:
-        return Stop(events, self._clock() + seconds, self._clock)
-
     def _start(
         self,
         inputs: dict[str, Any],
@@ -199,7 +207,7 @@ class LocalBackend:
     ) -> Answer:
         """Start the generation; from here on its thread gives the place in line up."""
         loaded = self._require_loaded()
-        stop = self._stop(events, self._answer_seconds)
+        stop = Stop(events, self._clock() + self._limits.answer_seconds, self._clock)
 
         def run(put: Callable[[str], None]) -> None:
             with torch.inference_mode():
@@ -235,9 +243,8 @@ class LocalBackend:
         """The likeliest token each time: the same question gets the same answer."""
         own = loaded.model.generation_config
         pad = own.pad_token_id if own.pad_token_id is not None else loaded.tokenizer.eos_token_id
-        cache = {"cache_implementation": "static"} if self._static_cache else {}
         return GenerationConfig(
-            max_new_tokens=self._max_new_tokens,
+            max_new_tokens=self._limits.max_new_tokens,
             do_sample=False,
             temperature=1.0,  # these silence warnings about a model's own sampling defaults
             top_p=1.0,
@@ -245,7 +252,6 @@ class LocalBackend:
             repetition_penalty=1.0,
             eos_token_id=own.eos_token_id,
             pad_token_id=pad,
-            **cache,
         )
 
 
@@ -257,7 +263,6 @@ class _Pieces(TextStreamer):  # type: ignore[misc]
         self._put = put
 
     def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
-        """Called by transformers, in the thread that generates."""
         self._put(text)
 
 
@@ -290,7 +295,8 @@ def _explain_run(error: BaseException) -> BackendError:
             "The language model ran out of memory, so it stopped.",
             hint="End notebooks that hold memory, or ask with a shorter text.",
         )
-    return BackendError(f"The language model stopped working ({type(error).__name__}: {error}).")
+    reason = f"{type(error).__name__}: {str(error)[:200]}"
+    return BackendError(f"The language model stopped working ({reason}).")
 
 
 def _free_memory() -> None:

@@ -16,7 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from assistant.settings import Settings
 from assistant.web.guard import LOOPBACK, Guard, Policy
-from assistant.web.page import CSS_FILE, build_page
+from assistant.web.page import CSS_FILE, JS_FILE, build_page
 from assistant.web.room import Assistant, Room
 
 EVERYWHERE = frozenset({"0.0.0.0", "::", ""})
@@ -63,6 +63,7 @@ def build_app(assistant: Assistant, settings: Settings, *, token: str | None) ->
         server_port=settings.port,
         root_path=_prefix(settings),
         css_paths=[CSS_FILE],
+        head=f"<script>{JS_FILE.read_text(encoding='utf-8')}</script>",
         show_error=False,
         enable_monitoring=False,
         run_history=False,

@@ -170,15 +170,10 @@ def render_failure(message: str, *, hint: str = "") -> str:
 def _head(answer: Answer) -> str:
     """Say that nothing matches, where that is the result."""
     talk = answer.query is not None and answer.query.kind in ("smalltalk", "empty")
-    if answer.status != "abstain" or not answer.final or talk or answer.fix:
+    probe_alone = bool(answer.findings) and not answer.matches
+    if answer.status != "abstain" or not answer.final or talk or answer.fix or probe_alone:
         return ""
-    if not answer.matches:
-        return "" if answer.sentences else "**The guide has no entry for this.**"
-    nearest = "; ".join(escape(match.title) for match in answer.matches[:3])
-    return (
-        "**Nothing in the guide matches this well enough, so no fix is shown.** "
-        f"The nearest entries are: {nearest}. The buttons below show them."
-    )
+    return "" if answer.sentences else "**The guide has no entry for this.**"
 
 
 def _fix(answer: Answer, entries: Mapping[str, Entry]) -> str:
@@ -189,10 +184,11 @@ def _fix(answer: Answer, entries: Mapping[str, Entry]) -> str:
     match = next((match for match in answer.matches if match.id == fix.entry), None)
     title = escape(entry.title if entry else match.title if match else fix.entry)
     likely = "Likely: " if answer.status == "likely" else ""
-    lines = [f"### {likely}{title}", _why(entry, match)]
+    lines = [f"### {likely}{title}"]
     if likely:
         lines.append("*This is likely, not certain: compare it with the other candidates below.*")
-    return "\n\n".join([*(line for line in lines if line), guide_markdown(fix.text)])
+    parts = [*lines, guide_markdown(fix.text), _why(entry, match)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _why(entry: Entry | None, match: Match | None) -> str:

@@ -22,6 +22,7 @@ from assistant.web.session import View
 
 TITLE = "Computer-vision troubleshooter"
 CSS_FILE = Path(__file__).with_name("page.css")
+JS_FILE = Path(__file__).with_name("page.js")
 QUICK_PROBES = {
     "gpu": "GPU",
     "memory": "Memory",
@@ -42,9 +43,9 @@ EXAMPLES = (
     ),
     (
         "Example: in plain words",
-        "My training stops after a few steps because the GPU is out of memory.",
+        "My U-Net fails when I join the skip connection: the sizes differ by one pixel.",
     ),
-    ("Example: a question", "Which image size should I use for a Vision Transformer?"),
+    ("Example: a question", "Should I freeze all layers when I fine-tune a pretrained model?"),
     ("What can you do?", "What can you do?"),
 )
 
@@ -103,6 +104,7 @@ def _lay_out(infos: tuple[ProbeInfo, ...], targets: tuple[Target, ...]) -> Parts
         latex_delimiters=[],
         line_breaks=False,
         feedback_options=None,
+        autoscroll=False,  # page.js keeps the answer's first line in view
         placeholder="Paste a traceback below, or describe what goes wrong.",
     )
     with gr.Row(elem_id="candidates", elem_classes="buttons"):

@@ -17,9 +17,10 @@ from typing import Protocol
 
 from assistant.errors import AssistantError
 from assistant.events import Event
-from assistant.types import BackendStatus, Conversation, ProbeInfo, Snapshot, Target
+from assistant.types import BackendStatus, Conversation, Match, ProbeInfo, Snapshot, Target
 from assistant.web.markdown import escape
 from assistant.web.messages import (
+    Answer,
     fold,
     render_answer,
     render_entry,
@@ -36,6 +37,7 @@ TURNS = 8  # of a conversation that a next question sees
 SESSIONS = 500
 RUNNING = 3  # streams of one session at a time
 CANDIDATES = 3
+LEAST_CANDIDATE = 0.15
 NO_SESSION = ""
 
 REFUSED = {
@@ -207,7 +209,7 @@ class Room:
         for event in batch:
             answer = fold(answer, event)
         if answer.final and answer.matches:
-            session.candidates = answer.others[:CANDIDATES]
+            session.candidates = _worth_showing(answer)
         question = exchange.question
         if not question and answer.query is not None and answer.query.text.strip():
             question = render_question(answer.query.text)
@@ -274,6 +276,12 @@ class Room:
         messages = [{"role": role, "content": content} for role, content in both if content]
         session.shown[key] = (exchange, messages)
         return messages
+
+
+def _worth_showing(answer: Answer) -> tuple[Match, ...]:
+    """Other candidates; beside a shown fix only those that come near it."""
+    least = LEAST_CANDIDATE if answer.fix else 0.0
+    return tuple(match for match in answer.others if match.confidence >= least)[:CANDIDATES]
 
 
 def _failure(error: Exception) -> str:

@@ -15,14 +15,14 @@ import torch
 from assistant.backends.convert import convert_gguf
 from assistant.backends.excerpt import ExcerptBackend
 from assistant.backends.loading import load_model
-from assistant.backends.local import LocalBackend
+from assistant.backends.local import LocalBackend, LocalLimits
 from assistant.errors import BackendBusyError, BackendError
 from assistant.models import LoadedModel, ModelChoice
 from assistant.types import Backend, Message, Token, Waiting
 
 pytestmark = pytest.mark.model
 
-LIMITS = {"max_new_tokens": 12, "answer_seconds": 60.0, "queue_size": 2, "wait_seconds": 60.0}
+LIMITS = LocalLimits(max_new_tokens=12, answer_seconds=60.0, queue=2, wait_seconds=60.0)
 SYSTEM = Message("system", "You are a helpful assistant.")
 FRANCE = (SYSTEM, Message("user", "What is the capital of France?"))
 SEA = (SYSTEM, Message("user", "What is the sea made of?"))
@@ -44,14 +44,15 @@ def make(tiny_choice: ModelChoice, tiny_loaded: LoadedModel) -> Iterator[Any]:
     """Build backends that share one model in memory, or a misbehaving one; closed at the end."""
     made: list[LocalBackend] = []
 
-    def build(*, behave: Any = None, **options: Any) -> LocalBackend:
+    def build(limits: LocalLimits = LIMITS, *, behave: Any = None, **options: Any) -> LocalBackend:
         loaded = tiny_loaded
         if behave is not None:
             loaded = replace(loaded, model=MisbehavingModel(loaded.model, behave))
-        made.append(
-            LocalBackend(tiny_choice, loader=lambda *_: loaded, device="cpu", **(LIMITS | options))
+        backend = LocalBackend(
+            tiny_choice, limits, loader=lambda *_: loaded, device="cpu", **options
         )
-        return made[-1]
+        made.append(backend)
+        return backend
 
     yield build
     for backend in made:
@@ -90,7 +91,7 @@ def test_streams_real_text(make: Any, steps: list[int]) -> None:
     assert "Paris" in text
     assert "<|im" not in text
     assert "What is the capital" not in text, "the prompt is not repeated"
-    assert len(steps) <= LIMITS["max_new_tokens"]
+    assert len(steps) <= LIMITS.max_new_tokens
     assert backend.status().state == "ready"
     assert backend.name == "SmolLM2-135M-Instruct (tiny model, cpu, float32)"
 
@@ -105,7 +106,7 @@ def test_two_readers_get_their_own_answers(make: Any) -> None:
 
 
 def test_cancel_stops_within_a_few_tokens(make: Any, steps: list[int]) -> None:
-    backend, cancel = make(max_new_tokens=200), threading.Event()
+    backend, cancel = make(replace(LIMITS, max_new_tokens=200)), threading.Event()
     events = backend.generate(FRANCE, cancel=cancel)
     next(events)
     cancel.set()
@@ -116,7 +117,7 @@ def test_cancel_stops_within_a_few_tokens(make: Any, steps: list[int]) -> None:
 
 
 def test_closing_the_iterator_stops_and_frees_the_model(make: Any, steps: list[int]) -> None:
-    backend = make(max_new_tokens=200)
+    backend = make(replace(LIMITS, max_new_tokens=200))
     events = backend.generate(FRANCE, cancel=threading.Event())
     next(events)
     events.close()
@@ -134,10 +135,10 @@ def test_an_iterator_that_nobody_starts_holds_nothing(make: Any) -> None:
 
 def test_the_deadline_ends_an_answer_quietly(make: Any, steps: list[int]) -> None:
     now = [0.0]
-    backend = make(max_new_tokens=200, clock=lambda: now[0])
+    backend = make(replace(LIMITS, max_new_tokens=200), clock=lambda: now[0])
     events = backend.generate(FRANCE, cancel=threading.Event())
     next(events)
-    now[0] = LIMITS["answer_seconds"] + 1
+    now[0] = LIMITS.answer_seconds + 1
     at_deadline = len(steps)
     list(events)
     assert len(steps) - at_deadline <= 3
@@ -146,7 +147,7 @@ def test_the_deadline_ends_an_answer_quietly(make: Any, steps: list[int]) -> Non
 def test_a_prompt_over_the_context_is_refused_not_cut(make: Any, tiny_loaded: LoadedModel) -> None:
     backend = make()
     assert backend.count_tokens("one two three") == 3
-    assert backend.prompt_tokens() == tiny_loaded.context - LIMITS["max_new_tokens"]
+    assert backend.prompt_tokens() == tiny_loaded.context - LIMITS.max_new_tokens
     long = (Message("user", "word " * tiny_loaded.context),)
     with pytest.raises(BackendError, match="too long"):
         read(backend, long)
@@ -155,9 +156,7 @@ def test_a_prompt_over_the_context_is_refused_not_cut(make: Any, tiny_loaded: Lo
 
 def test_bf16_loads_and_generates_on_the_cpu(tiny_choice: ModelChoice) -> None:
     """Contracts 16: the path that CUDA takes, as far as a CPU can go it."""
-    backend = LocalBackend(
-        tiny_choice, loader=load_model, device="cpu", dtype="bfloat16", max_new_tokens=8
-    )
+    backend = LocalBackend(tiny_choice, LIMITS, loader=load_model, device="cpu", dtype="bfloat16")
     assert backend.status().state == "loading"
     assert len(read(backend, FRANCE)) > 10
     loaded = backend._loaded
@@ -181,7 +180,7 @@ def test_loading_happens_once_however_many_ask(
         time.sleep(0.2)
         return tiny_loaded
 
-    backend = LocalBackend(tiny_choice, loader=slow, device="cpu")
+    backend = LocalBackend(tiny_choice, LIMITS, loader=slow, device="cpu")
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: backend.load(), range(4)))
     assert calls == [1]
@@ -190,7 +189,7 @@ def test_loading_happens_once_however_many_ask(
 
 def test_a_folder_without_a_model_is_an_error_with_a_hint(tmp_path: Any) -> None:
     backend = LocalBackend(
-        ModelChoice("folder", str(tmp_path), "empty"), loader=load_model, device="cpu"
+        ModelChoice("folder", str(tmp_path), "empty"), LIMITS, loader=load_model, device="cpu"
     )
     with pytest.raises(BackendError, match="cannot be loaded") as caught:
         backend.load()
@@ -252,7 +251,7 @@ def test_waiting_readers_see_their_position_and_one_too_many_is_refused(
 
 
 def test_a_line_that_does_not_move_lets_its_readers_go(make: Any, gate: threading.Event) -> None:
-    backend = make(wait_seconds=0.3, behave=lambda _: gate.wait(20))
+    backend = make(replace(LIMITS, wait_seconds=0.3), behave=lambda _: gate.wait(20))
     first = threading.Thread(target=read, args=(backend, FRANCE))
     first.start()
     wait_until(lambda: len(backend._line._places) == 1)

@@ -14,7 +14,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from assistant.events import Dropped, Fix, Loading, Probed, Retrieved, Sentence, Understood
+from assistant.settings import Settings
 from assistant.types import Finding, FixText, Match, Query, Target
+from assistant.web.app import build_app
 from tests.browser.conftest import running
 from tests.fakes import ENTRIES, FakeAssistant, answer_script, fake_done, fake_entry
 from tests.web.test_messages import XSS
@@ -179,6 +181,37 @@ def test_a_text_over_the_limit_stays_in_the_box(page, serve):
     box.press("Enter")
     expect(page.locator("#chat").get_by_text(FIX)).to_be_visible()
     assert [call.text for call in fake.calls] == ["short"]
+
+
+def test_what_is_in_the_box_survives_a_reload(page, serve):
+    fake = FakeAssistant()
+    box = open_page(page, serve(fake))
+    box.fill(PASTE)
+    page.reload()
+    expect(box).to_have_value(PASTE)
+    box.press("Enter")
+    expect(page.locator("#chat").get_by_text(FIX)).to_be_visible()
+    assert [call.text for call in fake.calls] == [PASTE]
+    expect(box).to_have_value("")
+    page.reload()
+    expect(page.get_by_text("Ready: ")).to_be_visible()
+    expect(box).to_have_value("")
+
+
+def test_a_page_comes_back_with_its_server_and_its_text(page, serve):
+    with running(build_app(FakeAssistant(), Settings(), token=None)) as port:
+        box = open_page(page, f"http://127.0.0.1:{port}")
+    box.fill(PASTE)
+    box.press("Enter")
+    expect(page.get_by_text("Connection to the server was lost").first).to_be_visible()
+    expect(box).to_have_value(PASTE)
+    with running(build_app(FakeAssistant(), Settings(), token=None), port=port):
+        expect(page.get_by_text("Ready: ")).to_be_visible()
+        expect(page.get_by_text("Connection to the server was lost")).to_have_count(0)
+        expect(box).to_have_value(PASTE)
+        box.press("Enter")
+        expect(page.locator("#chat").get_by_text(FIX)).to_be_visible()
+        page.close()
 
 
 def test_a_full_queue_keeps_the_text(page, serve):

@@ -3,7 +3,7 @@
     python -m tests.evals.fit_calibration
 
 Logistic regression (scikit-learn, L2) on the features that retrieval reports, for the question "is
-the first match right?", over `development.jsonl` and `own-dev.jsonl` with the shipped guide and with
+the first match right?", over `development.jsonl` and `own-dev.jsonl` with the shipped guide and
 the phrases in force. The thresholds are the ones with the best right-answer rate in ten-fold
 cross-validation by cluster. `own-test.jsonl` is never read here.
 """
