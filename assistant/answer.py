@@ -50,11 +50,9 @@ def build_fix(entry: Entry) -> FixText:
         return FixText(entry.id, entry.body.strip(), entry.blocks)
     parts = [entry.solution.strip()]
     if entry.causes:
-        causes = entry.causes
-        why = causes[0] if len(causes) == 1 else "\n".join(f"- {cause}" for cause in causes)
-        parts.append(
-            f"**Why it happens:** {why}" if len(causes) == 1 else f"**Why it happens:**\n\n{why}"
-        )
+        several = "\n\n" + "\n".join(f"- {cause}" for cause in entry.causes)
+        why = f" {entry.causes[0]}" if len(entry.causes) == 1 else several
+        parts.append(f"**Why it happens:**{why}")
     if entry.check.strip():
         parts.append(f"**How to see that it worked:**\n\n{entry.check.strip()}")
     return FixText(entry.id, "\n\n".join(parts), entry.blocks)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 
 from assistant.backends.excerpt import ExcerptBackend
 from assistant.errors import EncoderError
-from assistant.library import Library
+from assistant.library import Library, load_library
 from assistant.models import ModelChoice, choose_model, read_mem_available_gb
 from assistant.probes.runner import ProbeRunner
 from assistant.probes.targets import discover_targets
@@ -20,7 +20,7 @@ from assistant.service import Assistant
 from assistant.settings import Settings
 from assistant.setup import default_model_folder
 from assistant.snapshots import BuildRetriever, Snapshots
-from assistant.types import Backend, Encoder, Retriever
+from assistant.types import Backend, Encoder, Retrieval, Retriever
 
 _MEMINFO = Path("/proc/meminfo")
 
@@ -73,6 +73,36 @@ def build_retriever(settings: Settings) -> BuildRetriever:
         return retriever, index.notices
 
     return make
+
+
+def build_pipelines(settings: Settings, *, compare: bool) -> dict[str, Callable[[str], Retrieval]]:
+    """Searches by name for `eval`: ours, and for comparison plain dense search and BM25 alone.
+
+    The plain ones see the whole text and the guide's entries (title and text), as a first version
+    of such an assistant would: nearest passage wins, its score is the confidence.
+    """
+    from assistant.reading import read_query
+
+    library = load_library(settings.guide)
+    retriever, _ = build_retriever(settings)(library, True)
+    pipelines: dict[str, Callable[[str], Retrieval]] = {
+        "assistant": lambda text: retriever.search(read_query(text))
+    }
+    if compare:
+        from assistant.encoders import SentenceEncoder
+        from assistant.lexical import build_lexical
+        from assistant.retrieval import plain_retrieval
+
+        encoder = SentenceEncoder(settings.encoder)
+        entries = list(library.entries.values())
+        texts = [f"{entry.title}\n{entry.body}" for entry in entries]
+        vectors = encoder.encode(texts)
+        lexical = build_lexical(texts)
+        pipelines["plain dense"] = lambda text: plain_retrieval(
+            entries, vectors @ encoder.encode([text])[0]
+        )
+        pipelines["BM25"] = lambda text: plain_retrieval(entries, lexical.bm25(text) / 100)
+    return pipelines
 
 
 def build_backend(settings: Settings) -> Backend:

@@ -220,6 +220,33 @@ def doctor(target: TargetOption = None, as_json: JsonOption = False) -> None:
     _leave_by(findings)
 
 
+@app.command("eval")
+def evaluate(
+    cases: Annotated[list[Path], typer.Argument(help="Files of labelled cases (JSON lines).")],
+    guide: GuideOption = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Also measure plain dense search and BM25 alone.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure on labelled cases how well entries are found."""
+    from assistant.build import build_pipelines, prepare_environment
+    from assistant.evaluation import eval_json, load_cases, run_cases, with_best_threshold
+
+    prepare_environment(os.environ)
+    settings = _settings(guide=guide)
+    loaded = load_cases(cases)
+    outcomes = {}
+    for name, search in build_pipelines(settings, compare=compare).items():
+        found = run_cases(loaded, search)
+        outcomes[name] = found if name == "assistant" else with_best_threshold(found)
+    shape = eval_json(",".join(settings.guide), outcomes)
+    if as_json:
+        _print_json(shape)
+        return
+    _print_eval(shape)
+
+
 @app.callback(invoke_without_command=True)
 def root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
@@ -312,18 +339,8 @@ def _print_event(event: Event) -> None:
     match event:
         case Loading(what=what):
             print(f"(loading {what} …)", file=sys.stderr)
-        case Retrieved(matches=matches, status=status, final=True) if (
-            matches and status != "abstain"
-        ):
-            first = matches[0]
-            print(
-                strip_controls(
-                    f"\n{first.title}\n  {confidence_word(first, status)}: {'; '.join(first.why)}"
-                )
-            )
-            others = [match.title for match in matches[1:3]]
-            if status == "likely" and others:
-                print(strip_controls(f"  or: {'; '.join(others)}"))
+        case Retrieved(matches=matches, status=status, final=True) if status != "abstain":
+            print(strip_controls(render_match(matches, status)))
         case Fix(fix=fix) if fix is not None:
             _print_markdown(fix.text)
         case Sentence(text=text):
@@ -363,6 +380,27 @@ def _print_findings(findings: tuple[Finding, ...], target: str, as_json: bool) -
         print(strip_controls(f"{MARKS[finding.status]} {finding.id:12} {finding.summary}"))
         if finding.next:
             print(strip_controls(f"    → {finding.next}"))
+
+
+def _print_eval(shape: dict[str, Any]) -> None:
+    from assistant.render import render_markdown_table
+
+    pipelines = shape["pipelines"]
+    names = [name for name in next(iter(pipelines.values())) if not name.startswith("by_")]
+    rows = [[name, *(_figure(pipelines[p][name]) for p in pipelines)] for name in names]
+    print(render_markdown_table(("figure", *pipelines), rows))
+    first = next(iter(pipelines.values()))
+    kinds = [
+        [kind, str(group["cases"]), _figure(group["right_answer_rate"])]
+        for kind, group in first["by_kind"].items()
+    ]
+    print("\n" + render_markdown_table(("kind", "cases", "right_answer_rate"), kinds))
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _target_name(target: str | None) -> str:

@@ -20,19 +20,19 @@ from assistant.types import Entry, Finding, Query
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """What may be repeated: `entry` anything, `context` (paste, evidence) names and numbers.
+    """What may be repeated: the entry's words and code, names and numbers of paste and evidence.
 
-    Texts are flat: lower case, single spaces. `lines` are the entry's code, word by word; `names`
-    are the words of its code that are no plain English; `alphabets` those that were used so far.
+    `lines` are the lines of the entry's code, word by word; `links` its addresses and their hosts;
+    `names` the words of its code that are no plain English; `measures` are numbers with a unit,
+    `alphabets` those in use so far.
     """
 
-    entry: str
-    context: str
     entry_words: frozenset[str]
     context_words: frozenset[str]
     lines: tuple[tuple[str, ...], ...]
     links: frozenset[str]
     names: frozenset[str]
+    measures: frozenset[str]
     alphabets: frozenset[str]
 
     def has(self, word: str) -> bool:
@@ -44,24 +44,34 @@ def build_grounds(
     entries: Iterable[Entry], query: Query, findings: Iterable[Finding] = ()
 ) -> Grounds:
     """Collect what the model may repeat."""
-    entry_text = "\n".join(f"{e.title}\n{e.body}\n{' '.join(e.symptoms)}" for e in entries)
+    entry_text = "\n".join(
+        f"{e.title}\n{e.body}\n{' '.join(f'`{s}`' for s in e.symptoms)}" for e in entries
+    )
     evidence = "\n".join(
         f"{f.summary}\n{f.next}\n{f.where}\n" + "\n".join(f"{n} {v}" for n, v in f.facts)
         for f in findings
     )
-    context = f"{query.text}\n{evidence}"
+    context = "\n".join(_without_commands(f"{query.text}\n{evidence}"))
     code = [*_FENCE.findall(entry_text), *_CODE_SPAN.findall(_FENCE.sub("\n", entry_text))]
     lines = [line for piece in code for line in piece.splitlines()]
     return Grounds(
-        entry=_flat(entry_text),
-        context=_flat(context),
         entry_words=frozenset(_words(entry_text)),
         context_words=frozenset(_words(context)),
-        lines=tuple(words for line in lines if (words := _command_words(line))),
-        links=frozenset(_links(entry_text)),
+        lines=tuple(words for line in lines if (words := tuple(_command_words(line)))),
+        links=frozenset(_links_and_hosts(entry_text)),
         names=frozenset(w for line in lines for w in _words(line) if not _is_plain(w)),
+        measures=frozenset(_measures(f"{entry_text}\n{context}")),
         alphabets=frozenset({"LATIN", *_alphabets(entry_text), *_alphabets(context)}),
     )
+
+
+def _without_commands(text: str) -> Iterator[str]:
+    """What stands after an installer, downloader or shell verb in a paste grounds nothing."""
+    for line in text.splitlines():
+        words = [_bare(word) for word in line.casefold().split()]
+        pairs = enumerate(zip(words, words[1:], strict=False))
+        start = next((n for n, (verb, argument) in pairs if _is_command(verb, argument)), None)
+        yield line if start is None else " ".join(line.split()[:start])
 
 
 def find_fault(sentence: str, grounds: Grounds) -> str | None:
@@ -77,36 +87,46 @@ def find_fault(sentence: str, grounds: Grounds) -> str | None:
 
 _LONGEST = 1200  # characters without an end: what comes is not a sentence
 _END = re.compile(
-    r"[.!?]['\"”)*]{0,3}(?=\s+[A-Z\"“`'(*]|\s*\n)|\n\s*\n|\n(?=\s*(?:[-*+]|\d+[.)])\s)"
+    r"[.!?]['\"”)*]{0,3}(?=\s+[^\W\d_a-z]|\s+[\"“`'(*]|\s*\n)"
+    r"|\n\s*\n|\n(?=\s*(?:[-*+]|\d+[.)])\s)"
 )
-# what stands before a full stop that ends nothing: "e.g.", "J."
+# a full stop that ends nothing: "e.g.", "J.", "1." at the beginning of a list item
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|resp|incl|fig|no|dr)\.|\b[A-Z]\.)$", re.IGNORECASE
+    r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|resp|incl|fig|no|dr)|\b[A-Z]|(?:^|\n)\s*\d+)\.$",
+    re.IGNORECASE,
 )
+_FENCE_MARK = re.compile(r"```|~~~")
 
 
 def take_sentences(buffer: str, *, at_end: bool = False) -> tuple[list[str], str]:
     """Cut the complete sentences off a growing text: (sentences, rest to keep and grow).
 
-    Fenced code stays one piece. `at_end` takes the rest as well.
+    Fenced code stays one piece. `at_end` takes the rest as well. The cuts are the same in whatever
+    pieces the text arrives.
     """
     sentences: list[str] = []
-    while (end := _sentence_end(buffer, at_end=at_end)) is not None:
+    while True:
+        end = _sentence_end(buffer)
+        if end is None or end > _LONGEST:
+            if len(buffer) <= _LONGEST:
+                break
+            end = _LONGEST
+        mark = _FENCE_MARK.match(buffer)
+        is_cut = mark is not None and not buffer[:end].endswith(mark.group(0), 3)
         sentences.append(buffer[:end].strip())
-        buffer = buffer[end:]
-    if at_end or len(buffer) > _LONGEST:
+        buffer = (mark.group(0) if mark and is_cut else "") + buffer[end:]
+    if at_end:
         sentences.append(buffer.strip())
         buffer = ""
     return [sentence for sentence in sentences if sentence], buffer
 
 
-def _sentence_end(buffer: str, *, at_end: bool) -> int | None:
-    """Where the first sentence ends; None while that may still change with what comes."""
+def _sentence_end(buffer: str) -> int | None:
     fence = _FENCE_MARK.search(buffer)
     limit = fence.start() if fence else len(buffer)
     for found in _END.finditer(buffer, 0, limit):
-        certain = at_end or found.end() < len(buffer.rstrip()) or "\n" in found.group(0)
-        if certain and not _is_abbreviation(buffer, found):
+        before = buffer[max(0, found.start() - 12) : found.start() + 1]
+        if not (before.endswith(".") and _ABBREVIATION.search(before)):
             return found.end()
     if fence is None:
         return None
@@ -116,33 +136,20 @@ def _sentence_end(buffer: str, *, at_end: bool) -> int | None:
     return None if closing < 0 else closing + len(fence.group(0))
 
 
-def _is_abbreviation(buffer: str, found: re.Match[str]) -> bool:
-    before = buffer[max(0, found.start() - 12) : found.start() + 1]
-    return found.group(0)[0] == "." and bool(_ABBREVIATION.search(before))
-
-
 # --- what a word is ------------------------------------------------------------------------------
 
-_TOKEN = re.compile(r"[^\s,;!?()\[\]{}\"“”‘’…`]+")
-_FENCE_MARK = re.compile(r"```|~~~")
+_TOKEN = re.compile(r"[^\s,;!?()\[\]{}\"“”‘’…`—–]+")
 _FENCE = re.compile(r"```[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _CODE_SPAN = re.compile(r"`([^`\n]{1,300})`")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-# a file, path, flag, API name, class name or version, by its form
-_NAME_LIKE = re.compile(
-    r"[_/\\=@#$%&|<>~^*+:]|\w\.\w|--|[a-z][A-Z]|[A-Za-z]-?\d|\d-?[A-Za-z]|^-\w|^\.\w"
-)
-_FILE = re.compile(
-    r".\.(?:py|ipynb|pt|pth|onnx|safetensors|jpe?g|png|ya?ml|json|toml|csv|txt|log|md)(?::\d+)?$"
-)
-_SUFFIXES = ("s", "es", "ed", "d", "ing", "ly", "er", "able", "n't")
+_SUFFIXES = ("s", "es", "ed", "d", "ing", "ly", "er", "able")
 _PREFIXES = ("un", "re", "mis", "pre", "non", "over", "sub")
-_COMPOUNDS = frozenset(
-    "based like only side style specific related aware free level wide style ready trained tuned "
-    "dependent independent compatible bit".split()
-)
-_BRANDS = frozenset("pytorch numpy github jupyterlab opencv imagenet".split())
-_SLASHED = frozenset("and/or input/output train/test read/write true/false yes/no on/off".split())
+
+
+def _tokens(text: str) -> list[str]:
+    """The words of a sentence as written, without the marks around them."""
+    found = (token.strip(".:'*").removesuffix("'s") for token in _TOKEN.findall(text))
+    return [token for token in found if any(c.isalnum() for c in token)]
 
 
 @cache
@@ -152,59 +159,420 @@ def _plain_words() -> frozenset[str]:
     return frozenset(text.split())
 
 
-@cache
 def _is_plain(word: str) -> bool:
-    """'restart', 'restarts', "doesn't", 'third-party': a word, not a name."""
-    parts = [part for part in re.split(r"[-'’/]", word) if part]
-    if len(parts) > 1:
-        return all(len(part) == 1 or _is_plain(part) for part in parts) and "/" not in word
+    """'restart', 'restarts', "doesn't", 'third-party': words of English, lower case, no names."""
+    parts = re.split(r"[-'’]", word)
+    return any(parts) and all(_is_plain_part(part) for part in parts if part)
+
+
+def _is_plain_part(word: str) -> bool:
+    if not word.isalpha() or not word.isascii():
+        return False
     plain = _plain_words()
-    if word in plain or len(word) == 1 and word.isalpha():
-        return True
-    return word.isalpha() and any(stem in plain for stem in _stems(word))
+    return len(word) == 1 or word in plain or any(stem in plain for stem in _stems(word))
 
 
 def _stems(word: str) -> Iterator[str]:
     for suffix in _SUFFIXES:
         stem = word.removesuffix(suffix)
-        if stem != word and len(stem) > 2:
-            yield from (stem, f"{stem}e", f"{stem}y")
-            if stem[-1] == "i":
-                yield f"{stem[:-1]}y"
-            if stem[-1] == stem[-2] and len(stem) > 3:
-                yield stem[:-1]
+        if stem == word or len(stem) < 3:
+            continue
+        yield from (stem, f"{stem}e")
+        if stem.endswith("i"):  # applied → apply
+            yield f"{stem[:-1]}y"
+        if suffix in {"ed", "ing", "er"} and stem[-1] == stem[-2]:  # stopped → stop
+            yield stem[:-1]
     for prefix in _PREFIXES:
         rest = word.removeprefix(prefix)
         if rest != word and len(rest) > 4:
             yield rest
 
 
-def _tokens(text: str) -> list[str]:
-    """The words of a sentence as written, without the marks around them."""
-    found = (token.strip(".:'*_-–—") if token.strip(".:'*–—-") else "" for token in _bare(text))
-    return [token for token in found if token]
-
-
-def _bare(text: str) -> list[str]:
-    tokens = []
-    for token in _TOKEN.findall(text):
-        flag = token.startswith("-") and token.strip("-")
-        stripped = token.rstrip(".:'*") if flag else token
-        tokens.append(f"\0{stripped}" if flag else stripped.removesuffix("'s"))
-    return tokens
-
-
-def _flat(text: str) -> str:
-    return " ".join(text.replace("\u00a0", " ").split()).casefold()
-
-
 def _words(text: str) -> Iterator[str]:
     """Every token of a text, whole and in its parts, so that 'model.fc' grounds 'fc' as well."""
     flat = text.casefold()
-    for token in re.findall(r"[^\s,;!?()\[\]{}\"“”‘’…`'<>=|]+", flat):
+    for token in re.findall(r"[^\s,;!?()\[\]{}\"“”‘’…`'<>=|—–]+", flat):
         yield token
         yield token.strip(".:*'")
         yield from re.findall(r"[\w.+-]*\w", token)
     yield from re.findall(r"[a-z_][\w.-]*\w", flat)
     yield from re.findall(r"\w+", flat)
+    yield from (found.rstrip(".") for found in re.findall(r"[\w.-]+=[\w./-]+", flat))
     yield from _NUMBER.findall(flat)
+
+
+def _command_words(text: str) -> list[str]:
+    """A command as a shell would split it, roughly: without prompts, quotes and full stops."""
+    stripped = (_bare(word) for word in text.replace("`", " ").casefold().split())
+    return [word for word in stripped if word]
+
+
+def _bare(word: str) -> str:
+    return word.lstrip("%!$>#'\"“‘(").rstrip("'\"”’).,;:!?*")
+
+
+# --- characters, markup, addresses ---------------------------------------------------------------
+
+# letters that only fill space; the emoji selector
+_BLANK_LETTERS = "\u115f\u1160\u3164\uffa0\u2800\ufe0f"
+_LOOKALIKES = str.maketrans("асеорхуіјѕԁһԛԝкмтнвαοριυν", "aceopxyijsdhqwkmtnbaopiuv")
+# tags, links, "[7]" as a citation, entities, escapes, templates
+_MARKUP = re.compile(
+    r"<[a-z/!?]|\]\s*[(\[]|(?<![\w,])\[\d+\]|!\[|\[[^\]]*\]:|&#|&[a-z]{2,8};|\\[ux][0-9a-f]{2}|\{\{|\$\{|\$\(",
+    re.IGNORECASE,
+)
+_LINK = re.compile(
+    r"\b(?:[a-z][a-z0-9+.-]{1,12}://|www\.|git@)[^\s<>()\[\]\"'`]+"
+    r"|\b(?:mailto|javascript|vbscript|data|file|tel):\S+"
+    r"|(?<![\w./-])(?:[\w-]+\.)+(?:com|org|net|io|dev|ai|co|app|sh|xyz|ru|cn|de|info|me|gg|ly|top)"
+    r"\b(?:[/:][^\s<>()\[\]\"'`]*)?"
+    r"|(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])\S*",
+    re.IGNORECASE,
+)
+# host.tld/path with any other ending; a folder 'models.v2/' is dropped with it
+_HOST_PATH = re.compile(r"^(?:[\w-]+\.)+[a-z]{2,12}/\S", re.IGNORECASE)
+
+
+def _odd_characters(sentence: str, grounds: Grounds) -> str | None:
+    previous = ""
+    for character in unicodedata.normalize("NFC", sentence):
+        category = unicodedata.category(character)
+        if category in {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"} and character not in "\n\t":
+            return "it holds invisible characters"
+        if character in _BLANK_LETTERS or (category[0] == "M" and previous.isascii()):
+            return "it holds invisible characters"
+        if character.isalnum() and unicodedata.normalize("NFKC", character) != character:
+            return f"'{character}' only looks like a letter"
+        previous = character
+    return None
+
+
+def _mixed_alphabets(sentence: str, grounds: Grounds) -> str | None:
+    for token in _TOKEN.findall(sentence):
+        alphabets = _alphabets(token)
+        if len(alphabets) > 1 and "LATIN" in alphabets:
+            return f"'{token}' mixes alphabets"
+        if not alphabets <= grounds.alphabets:
+            return f"'{token}' is in an alphabet that nobody used here"
+        plain = token.casefold().translate(_LOOKALIKES)
+        if alphabets - {"LATIN"} and plain.isascii() and not _is_plain_part(plain):
+            return f"'{token}' only looks like a word"
+    return None
+
+
+def _alphabets(text: str) -> set[str]:
+    letters = {c for c in text if c.isalpha() and c not in "µ"}
+    return {unicodedata.name(letter, "?").split()[0] for letter in letters}
+
+
+def _markup(sentence: str, grounds: Grounds) -> str | None:
+    return "it holds markup or a link" if _MARKUP.search(sentence) else None
+
+
+def _links(sentence: str, grounds: Grounds) -> str | None:
+    found = [match.group(0) for match in _LINK.finditer(sentence)]
+    found += [token for token in _tokens(sentence) if _HOST_PATH.match(token)]
+    for link in found:
+        if link.casefold().rstrip(".,;:!?'*/") not in grounds.links:
+            return f"the address {link[:80]} is not in the guide"
+    return None
+
+
+def _links_and_hosts(text: str) -> Iterator[str]:
+    for found in _LINK.finditer(text):
+        link = found.group(0).casefold().rstrip(".,;:!?'*/")
+        yield link
+        yield re.sub(r"^[a-z0-9+.-]+://", "", link).partition("/")[0]
+
+
+# --- code and commands ---------------------------------------------------------------------------
+
+# what may follow a command, or stands after a verb that is only mentioned: "curl is", "pip itself"
+_LINKING = frozenset(
+    "a an the is are was were be been has have had does did do may might must can could will would "
+    "should gets got works worked fails failed belongs and or but to in into inside from on at as "
+    "so if when while once then than that this which where because for with without before after "
+    "again itself command commands alone not only cannot can't won't doesn't isn't also still "
+    "there here you it they we your installs puts call prints says line version".split()
+)
+_SUBCOMMANDS = (
+    r"install|i|add|get|download|update|upgrade|uninstall|remove|sync|run|exec|x|create|activate|"
+    r"env|config|cache|wheel|tool|search|show|list|check|freeze|pip|-\S*"
+)
+_ARGUMENT = r"-\S+|[~$/.]\S*|\S+=\S*|\S+\.(?:py|sh|whl|ipynb|tar|gz|zip|exe)|\S*[*|&;]\S*"
+# verbs, and the arguments that make a command of them ('' for anything but a linking word)
+_COMMANDS = tuple(
+    (re.compile(verbs), re.compile(arguments) if arguments else None)
+    for verbs, arguments in (
+        (
+            r"pip[\d.]*|pipx|uvx?|(?:mini|micro)?conda|(?:micro)?mamba|poetry|pdm|rye|pixi|npm|npx|"
+            r"pnpm|yarn|apt|apt-get|aptitude|yum|dnf|pacman|apk|brew|snap|gem|cargo|choco|winget|go",
+            _SUBCOMMANDS,
+        ),
+        (
+            r"curl|wget|aria2c|gdown|scp|rsync|ssh|sftp|nc|ncat|netcat|telnet|sudo|su|doas|bash|"
+            r"zsh|sh|ksh|powershell|pwsh|chmod|chown|rm|rmdir|mv|cp|dd|mkfs\S*|pkill|killall|"
+            r"systemctl|eval|exec|xargs|base64|openssl|crontab|nohup|sed|awk|mkdir|unzip|kubectl|"
+            r"modprobe|insmod|iptables|ufw|useradd|passwd|easy_install|iwr|iex|invoke-\w+|certutil|"
+            r"bitsadmin|start-process",
+            "",
+        ),
+        (
+            r"i?python[\d.]*|py|node|perl|ruby|php|lua|java|tar|cat|touch|tee|echo|mount|service|"
+            r"env|source|export|alias|unset|make|cmake|docker|podman|git|jupyter|tmux|screen|"
+            r"nvidia-smi|hf|huggingface-cli|torchrun|accelerate|deepspeed|yolo|cd|ls|ln|kill|fish",
+            _ARGUMENT,
+        ),
+        (r"find", r"[~$/.*]\S*|-\S+"),
+        (r"kill", r"\d+|%\d+"),
+        (r"make", r"install|clean|all|run|test"),
+        (r"nvidia-smi", r"topo|dmon|pmon|drain|mig"),
+        (r"jupyter", r"kernelspec|server|labextension|nbextension"),
+        (
+            r"git",
+            r"clone|pull|push|fetch|checkout|reset|config|lfs|submodule|init|commit|stash|clean",
+        ),
+        (
+            r"docker|podman",
+            r"run|exec|pull|push|build|compose|cp|login|load|rm|rmi|stop|start|restart|system",
+        ),
+        (r"hf|huggingface-cli", r"auth|download|login|upload|repo|cache"),
+        (r"yolo", r"train|predict|detect|export|val|settings|\w+=\S*"),
+        (r"reboot|shutdown|halt|poweroff|init", r"now|-\S+|\d"),
+    )
+)
+# "pipe it into bash", and operators of a shell outside code
+_PIPED = re.compile(
+    r"\bpip(?:e|es|ed|ing)\b.{0,80}\b(?:sh|bash|zsh|shell|python3?)\b|&&|\|\s*\w|\|\||>\s*/|<<",
+    re.IGNORECASE,
+)
+_CALL = re.compile(r"(?<![\w.])(\w+)\((?!e?s\))")
+_DANGEROUS = frozenset("eval exec compile system popen __import__ getattr setattr globals".split())
+
+
+def _code(sentence: str, grounds: Grounds) -> str | None:
+    if _FENCE_MARK.search(sentence):
+        return "it holds a code block"
+    if sentence.count("`") % 2:
+        return "it holds code that does not end"
+    for span in _CODE_SPAN.findall(sentence):
+        words = _command_words(span)
+        if len(words) == 1 and grounds.has(words[0]):
+            continue
+        if not words or _run_length(words, grounds) < len(words):
+            return f"the code '{span[:60]}' is not in the guide"
+    return None
+
+
+def _calls(sentence: str, grounds: Grounds) -> str | None:
+    for name in _CALL.findall(sentence):
+        word = name.casefold()
+        if word not in grounds.entry_words and (
+            word in _DANGEROUS or word not in grounds.context_words
+        ):
+            return f"the call {name[:60]}() is not in the guide"
+    return None
+
+
+def _commands(sentence: str, grounds: Grounds) -> str | None:
+    """'pip install yolo-1': a verb and all that belongs to it must stand in the entry's code."""
+    if _PIPED.search(_CODE_SPAN.sub(" ", sentence)):
+        return "it pipes something into a shell"
+    raw = sentence.replace("`", " ").casefold().split()
+    words = [_bare(word) for word in raw]
+    for at, word in enumerate(words[:-1]):
+        if not _is_command(word, words[at + 1]) or raw[at].endswith((".", ",", ";", ":", ")")):
+            continue
+        length = _run_length(words[at:], grounds)
+        after = words[at + length] if at + length < len(words) else ""
+        is_over = not after or raw[at + length - 1].endswith((".", ",", ";", ":", ")", "!", "?"))
+        if length < 2 or not (is_over or after in _LINKING):
+            return f"the command '{' '.join(words[at : at + 6])[:60]}' is not in the guide"
+    return None
+
+
+def _is_command(verb: str, argument: str) -> bool:
+    if re.match(r"--?\w", argument) and verb[:1].isalpha() and not _is_plain(verb):
+        return True
+    for verbs, arguments in _COMMANDS:
+        if not verbs.fullmatch(verb):
+            continue
+        if arguments is None and argument not in _LINKING:
+            return True
+        if arguments is not None and arguments.fullmatch(argument):
+            return True
+    return False
+
+
+def _run_length(words: list[str], grounds: Grounds) -> int:
+    """How many of these words, from the first one, stand in one line of the entry's code."""
+    longest = 0
+    for line in grounds.lines:
+        for start, word in enumerate(line):
+            if word == words[0]:
+                pairs = zip(words, line[start:], strict=False)
+                length = next((n for n, (a, b) in enumerate(pairs) if a != b), None)
+                longest = max(longest, min(len(words), len(line) - start, length or 10_000))
+    return longest
+
+
+# --- what is fetched, and names ------------------------------------------------------------------
+
+# verbs that make somebody fetch something, in the languages of the course
+_FETCH = re.compile(
+    r"(?<![\w-])(?:(?:re|un|pip-?)?install|instal(?!l)|installier|installez|download|herunterlad|"
+    r"upgrade|downgrade|upgrading|downgrading|clone|cloning|fetch|télécharg|descarg|scaric|"
+    r"安装|下载|установ|скача)\w*",
+    re.IGNORECASE,
+)
+_FETCH_OBJECTS = frozenset(
+    "a an the this that it them its your their his her our my missing required needed right "
+    "correct latest newest new older newer version versions package packages package's module "
+    "modules library libraries file files checkpoint checkpoints model models weights again first "
+    "and or not yet be only properly correctly anything something everything nothing both all any "
+    "one same dependency dependencies image images data dataset error python extra extras".split()
+)
+# what ends the object of such a verb: from here on plain words may stand
+_OBJECT_ENDS = frozenset(
+    "in into inside to from on of for with by using through so because if when while once before "
+    "after then which where who is are was has have can will should must may but until than as "
+    "solves fixes helps makes brings puts takes needs gives means does did".split()
+)
+_NAME_LIKE = re.compile(
+    r"[_/\\=@#$%&|<>~^*+:]|\w\.\w|--|[a-z][A-Z]|[A-Za-z]-?\d|\d-?[A-Za-z]|^-\w|^\.\w"
+)
+_FILE = re.compile(
+    r"^[/~][\w./-]*/\w+$|\w\.(?:py|ipynb|pth?|jpe?g|png|ya?ml|json|csv|txt|log)(?::\d+)?$"
+)
+_PACKAGE = re.compile(r"(?:packages?|librar(?:y|ies)|modules?|wheels?|dependenc(?:y|ies)|repos?)$")
+_COMPOUNDS = frozenset(
+    "based like only side style specific related aware free level wide ready trained tuned "
+    "dependent independent compatible bit class classes image images".split()
+)
+_BRANDS = frozenset("pytorch numpy github jupyterlab opencv imagenet".split())
+_PHRASES = frozenset("and/or input/output train/test true/false yes/no on/off e.g i.e".split())
+_UNITS = re.compile(
+    r"(?<![\w.,])(\d+(?:[.,]\d+)*)\s*(%|[kmgt]i?b\b|percent\b|seconds?\b|minutes?\b|hours?\b|ms\b)",
+    re.IGNORECASE,
+)
+
+
+def _fetched(sentence: str, grounds: Grounds) -> str | None:
+    """'install the yolo package': what is fetched must be named by the entry."""
+    for found in _FETCH.finditer(sentence):
+        is_object = True
+        for token in _tokens(sentence[found.end() :]):
+            word = token.casefold()
+            is_object = is_object and word not in _OBJECT_ENDS
+            if word in grounds.entry_words or word in _FETCH_OBJECTS:
+                continue
+            if not is_object and (
+                _is_plain(word) or (grounds.has(word) and _is_file_or_number(word))
+            ):
+                continue
+            return f"'{token[:60]}' after '{found.group(0)}' is not in the guide"
+    return None
+
+
+def _is_file_or_number(word: str) -> bool:
+    return bool(_NUMBER.fullmatch(word) or _FILE.search(word))
+
+
+def _packages(sentence: str, grounds: Grounds) -> str | None:
+    """'the tim package', 'a package called timn': a name nearly like one of the guide's."""
+    words = [token.casefold() for token in _tokens(sentence)]
+    for at, noun in enumerate(words):
+        if not _PACKAGE.fullmatch(noun):
+            continue
+        for word in words[max(0, at - 2) : at] + words[at + 1 : at + 4]:
+            if grounds.has(word) or word in _LINKING:
+                continue
+            if any(_is_near(word, name) for name in grounds.names):
+                return f"'{word}' is nearly a name of the guide, and none"
+    return None
+
+
+def _is_near(word: str, name: str) -> bool:
+    """Whether one letter more, less or other makes `name` of `word`."""
+    if abs(len(word) - len(name)) > 1 or len(name) < 3 or word == name:
+        return False
+    start = next((n for n, (a, b) in enumerate(zip(word, name, strict=False)) if a != b), None)
+    if start is None:
+        return True
+    rests = {(word[start + 1 :], name[start:]), (word[start:], name[start + 1 :])}
+    rests.add((word[start + 1 :], name[start + 1 :]))
+    return any(a == b for a, b in rests)
+
+
+def _names(sentence: str, grounds: Grounds) -> str | None:
+    """Anything that looks like a file, module, flag or API name must have been named before."""
+    for token in _tokens(sentence):
+        word = token.casefold()
+        if grounds.has(word) or word in _BRANDS or word in _PHRASES or _NUMBER.fullmatch(word):
+            continue
+        if _NAME_LIKE.search(token):
+            number, _, noun = word.partition("-")
+            if not (_NUMBER.fullmatch(number) and noun in _COMPOUNDS) and not word.endswith("%"):
+                return f"'{token[:60]}' is named neither in the guide nor in your text"
+        parts = set(word.split("-"))
+        if len(parts) > 1 and parts & grounds.names and not parts & _COMPOUNDS:
+            return f"'{token[:60]}' is made from a name of the guide"
+    return None
+
+
+def _encoded(sentence: str, grounds: Grounds) -> str | None:
+    """Long runs of letters and digits are data, not words, whoever pasted them."""
+    for run in re.findall(r"[A-Za-z0-9+]{20,}", sentence):
+        kinds = sum(bool(re.search(kind, run)) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
+        if run.casefold() not in grounds.entry_words and (kinds == 3 or len(run) >= 40):
+            return "it holds encoded data"
+    return None
+
+
+def _numbers(sentence: str, grounds: Grounds) -> str | None:
+    for number in _NUMBER.findall(sentence):
+        if not grounds.has(number):
+            return f"the number {number} is neither in the guide nor in your text"
+    for measure in _measures(sentence):
+        if measure not in grounds.measures:
+            return f"'{measure}' is neither in the guide nor in your text"
+    return None
+
+
+def _measures(text: str) -> Iterator[str]:
+    """'37.06 MiB', '10 %', '3 seconds' → '37.06 mib', '10 %', '3 second'."""
+    for number, unit in _UNITS.findall(text):
+        yield f"{number} {unit.casefold().removesuffix('s').replace('percent', '%')}"
+
+
+def _unknown_words(sentence: str, grounds: Grounds) -> str | None:
+    """In an English sentence, a word that is neither English nor named before is an invented name.
+
+    A sentence in another language is left to the other rules.
+    """
+    words = [token.casefold() for token in _tokens(sentence)]
+    letters = [word for word in words if not _NUMBER.search(word)]
+    unknown = [
+        word for word in letters if not (grounds.has(word) or word in _BRANDS or _is_plain(word))
+    ]
+    if unknown and len(unknown) <= max(1, len(letters) * 0.3):
+        return f"'{unknown[0][:60]}' is neither a plain word nor named in the guide or your text"
+    return None
+
+
+_Rule = Callable[[str, Grounds], str | None]
+_RULES: tuple[_Rule, ...] = (
+    _odd_characters,
+    _mixed_alphabets,
+    _markup,
+    _links,
+    _code,
+    _calls,
+    _commands,
+    _fetched,
+    _packages,
+    _encoded,
+    _names,
+    _numbers,
+    _unknown_words,
+)

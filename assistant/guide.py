@@ -21,7 +21,7 @@ from assistant.types import CodeBlock, Entry, EntryKind, Guide, Problem, Span
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 # "Error: …", "Issue: …", "❌ Problem: …" name an error, "Q: …" a question (without marks).
-_PREFIX = re.compile(r"^(?P<word>[A-Z][A-Za-z]{0,14})\s*:\s+(?P<rest>.+)$")
+_PREFIX = re.compile(r"^\*{0,2}(?P<word>[A-Z][A-Za-z]{0,14})\s*:\*{0,2}\s+(?P<rest>.+)$")
 _KIND_OF_PREFIX: dict[str, EntryKind] = {
     "error": "error",
     "issue": "error",

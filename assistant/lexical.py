@@ -19,9 +19,11 @@ _WORD = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d+)?|[\u4e00-\u9fff]")
 # CamelCase and digits inside a name: DataLoader → data loader, yolov8n → yolov 8 n
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _STOP = frozenset(
-    "a an the is are was be to of in on at for and or it its i my me we you this that with as by "
-    "from do does did have has had if but so not no can could would should will just then than "
-    "there here what which how why when where who".split()
+    (
+        "a an the is are was be to of in on at for and or it its i my me we you this that with as by "
+        "from do does did have has had if but so not no can could would should will just then than "
+        "there here what which how why when where who"
+    ).split()
 )
 
 

@@ -9,8 +9,10 @@ import re
 
 _WORD = re.compile(r"[a-z][a-z'-]{3,}")
 _COMMON = frozenset(
-    "that this with from have has been were your you their there they them then than which when "
-    "what because means mean would could should will about into does made make using used also".split()
+    (
+        "that this with from have has been were your you their there they them then than which when "
+        "what because means mean would could should will about into does made make using used also"
+    ).split()
 )
 
 

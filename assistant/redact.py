@@ -57,7 +57,7 @@ RULES: tuple[SecretRule, ...] = (
     # https://user:password@host (a password may hold an @ itself)
     _rule(
         "url_password",
-        r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"]{0,100}:(?P<secret>[^\s/'\"]{1,500})@",
+        r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"<]{0,100}:(?P<secret>[^\s/'\"]{1,500})@",
         re.I,
     ),
     # https://token@host (git clone with a token as the user name)
@@ -107,13 +107,18 @@ RULES: tuple[SecretRule, ...] = (
     _rule("assigned_secret", r"\bsshpass\s{1,3}-p\s{0,3}" + _VALUE),
 )
 
+_PASSES = 4  # a mark may bring to light what stood glued to a secret
 _MARK = re.compile(r"<REDACTED:[a-z_]{1,30}>")
 
 
 def redact(text: str) -> str:
     """Return `text` with every secret that a rule knows replaced by `<REDACTED:kind>`."""
-    for rule in RULES:
-        text = rule.pattern.sub(partial(_mask, rule.kind), text)
+    for _ in range(_PASSES):
+        before = text
+        for rule in RULES:
+            text = rule.pattern.sub(partial(_mask, rule.kind), text)
+        if text == before:
+            break
     return text
 
 

@@ -34,7 +34,7 @@ needs_users_guide = pytest.mark.skipif(
 
 # single commands, names and messages that exist in one form only (contracts 24)
 ALLOWED_LINES = {
-    "point_coords=point_coords,",
+    "from segment_anything import SamPredictor",
 }
 
 
@@ -157,6 +157,7 @@ HEADINGS = [
     ("### Issue: Boom", "error", "Boom"),
     ("### ❌ Problem: Boom", "error", "Boom"),
     ("### ⚠️ **Error:** Boom", "error", "Boom"),
+    ("### **Error: Boom**", "error", "Boom"),
     ("###### error: Boom", "procedure", "error: Boom"),  # lower case is a message, no prefix
     ("## Error: Boom", "error", "Boom"),
     ("# Error: Boom", "error", "Boom"),
@@ -236,7 +237,7 @@ BAD = {
     "only blank": ("\n \n\t\n", "is empty"),
     "plain words": ("Just some words.\n\nAnd more.", "has no entries"),
     "only headings": ("# A\n\n## B\n\n### C\n", "has no entries"),
-    "python": ("import os\n# Error: x\nprint(os)\n", "has no entries"),
+    "python": ("import os\n# error\nprint(os)\n", "has no entries"),
     "html": ("<html><body><h3>Error: x</h3></body></html>", "has no entries"),
     "csv": ("a,b\n1,2\n", "has no entries"),
 }
