@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assistant.backends.excerpt import ExcerptBackend
 from assistant.errors import EncoderError
@@ -21,6 +22,9 @@ from assistant.settings import Settings
 from assistant.setup import default_model_folder
 from assistant.snapshots import BuildRetriever, Snapshots
 from assistant.types import Backend, Encoder, Retrieval, Retriever
+
+if TYPE_CHECKING:
+    from assistant.retrieval import HybridRetriever
 
 _MEMINFO = Path("/proc/meminfo")
 
@@ -43,34 +47,33 @@ def build_snapshots(settings: Settings) -> Snapshots:
 def build_retriever(settings: Settings) -> BuildRetriever:
     """A function from a library to its retriever; the encoder is loaded on the first dense use."""
     encoder: list[Encoder] = []
+    lexical: dict[str, HybridRetriever] = {}  # of one library at a time, by its fingerprint
 
     def make(library: Library, dense: bool) -> tuple[Retriever, tuple[str, ...]]:
         from assistant.calibration import load_calibration
         from assistant.retrieval import HybridRetriever, build_passages
 
         passages = build_passages(library.entries, library.phrases)
-        calibration = load_calibration()
+        if library.fingerprint not in lexical:
+            lexical.clear()
+            lexical[library.fingerprint] = HybridRetriever(
+                library.entries, passages, calibration=load_calibration()
+            )
+        retriever = lexical[library.fingerprint]
         if not dense:
-            return HybridRetriever(library.entries, passages, calibration=calibration), ()
+            return retriever, ()
         from assistant.encoders import SentenceEncoder
         from assistant.index import build_index, load_seed
 
         if not encoder:
             encoder.append(SentenceEncoder(settings.encoder))
+        texts = [passage.text for passage in passages]
+        folder, seed = settings.cache_dir / "index", load_seed(encoder[0].id)
         try:
-            index = build_index(
-                [passage.text for passage in passages],
-                encoder[0],
-                folder=settings.cache_dir / "index",
-                seed=load_seed(encoder[0].id),
-            )
+            index = build_index(texts, encoder[0], folder=folder, seed=seed)
+            return retriever.with_dense(index, encoder[0]), index.notices
         except EncoderError as error:
-            lexical = HybridRetriever(library.entries, passages, calibration=calibration)
-            return lexical, (str(error),)
-        retriever = HybridRetriever(
-            library.entries, passages, calibration=calibration, dense=(index, encoder[0])
-        )
-        return retriever, index.notices
+            return retriever, (str(error),)
 
     return make
 

@@ -20,6 +20,7 @@ class Features:
 
     score: float
     margin: float
+    mass: float
     none: float
     exact: float
     foreign: float

@@ -8,6 +8,7 @@ command is dropped and plain words are kept. It refuses to know what is true: on
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
@@ -66,16 +67,18 @@ def build_grounds(
 
 
 def _without_commands(text: str) -> Iterator[str]:
-    """What stands after an installer, downloader or shell verb in a paste grounds nothing."""
-    for line in text.splitlines():
+    """Markup, and what stands after an installer, downloader or shell verb, grounds nothing."""
+    for line in _TAG.sub(" ", text).splitlines():
         words = [_bare(word) for word in line.casefold().split()]
-        pairs = enumerate(zip(words, words[1:], strict=False))
+        pairs = enumerate(itertools.pairwise(words))
         start = next((n for n, (verb, argument) in pairs if _is_command(verb, argument)), None)
         yield line if start is None else " ".join(line.split()[:start])
 
 
 def find_fault(sentence: str, grounds: Grounds) -> str | None:
     """Return why `sentence` must not be shown, None if it may be. Pure; linear in its length."""
+    if len(sentence) > _LONGEST + 8:
+        return "it does not end"
     for rule in _RULES:
         reason = rule(sentence, grounds)
         if reason:
@@ -124,9 +127,11 @@ def take_sentences(buffer: str, *, at_end: bool = False) -> tuple[list[str], str
 def _sentence_end(buffer: str) -> int | None:
     fence = _FENCE_MARK.search(buffer)
     limit = fence.start() if fence else len(buffer)
-    for found in _END.finditer(buffer, 0, limit):
+    for found in _END.finditer(buffer, 0, min(limit, _LONGEST + 80)):
         before = buffer[max(0, found.start() - 12) : found.start() + 1]
-        if not (before.endswith(".") and _ABBREVIATION.search(before)):
+        is_abbreviation = before.endswith(".") and _ABBREVIATION.search(before)
+        line = buffer[buffer.rfind("\n", 0, found.start()) + 1 : found.end()]
+        if not is_abbreviation and (line.count("`") % 2 == 0 or "\n" in found.group(0)):
             return found.end()
     if fence is None:
         return None
@@ -148,7 +153,7 @@ _PREFIXES = ("un", "re", "mis", "pre", "non", "over", "sub")
 
 def _tokens(text: str) -> list[str]:
     """The words of a sentence as written, without the marks around them."""
-    found = (token.strip(".:'*").removesuffix("'s") for token in _TOKEN.findall(text))
+    found = (token.strip(".:'*").rstrip("=").removesuffix("'s") for token in _TOKEN.findall(text))
     return [token for token in found if any(c.isalnum() for c in token)]
 
 
@@ -197,7 +202,7 @@ def _words(text: str) -> Iterator[str]:
         yield from re.findall(r"[\w.+-]*\w", token)
     yield from re.findall(r"[a-z_][\w.-]*\w", flat)
     yield from re.findall(r"\w+", flat)
-    yield from (found.rstrip(".") for found in re.findall(r"[\w.-]+=[\w./-]+", flat))
+    yield from (found.rstrip(".") for found in re.findall(r"(?<![\w.-])[\w.-]++=[\w./-]+", flat))
     yield from _NUMBER.findall(flat)
 
 
@@ -208,7 +213,7 @@ def _command_words(text: str) -> list[str]:
 
 
 def _bare(word: str) -> str:
-    return word.lstrip("%!$>#'\"“‘(").rstrip("'\"”’).,;:!?*")
+    return word.lstrip("%!$>#'\"“‘(`").rstrip("'\"”’).,;:!?*`")
 
 
 # --- characters, markup, addresses ---------------------------------------------------------------
@@ -216,17 +221,19 @@ def _bare(word: str) -> str:
 # letters that only fill space; the emoji selector
 _BLANK_LETTERS = "\u115f\u1160\u3164\uffa0\u2800\ufe0f"
 _LOOKALIKES = str.maketrans("асеорхуіјѕԁһԛԝкмтнвαοριυν", "aceopxyijsdhqwkmtnbaopiuv")
-# tags, links, "[7]" as a citation, entities, escapes, templates
+# prompts and headings, tags, links, "[7]" as a citation, entities, escapes, templates
 _MARKUP = re.compile(
-    r"<[a-z/!?]|\]\s*[(\[]|(?<![\w,])\[\d+\]|!\[|\[[^\]]*\]:|&#|&[a-z]{2,8};|\\[ux][0-9a-f]{2}|\{\{|\$\{|\$\(",
+    r"^\s*(?:>+|[$#%!]+)\s*\w|<[a-z/!?]|\]\s*[(\[]|(?<![\w,])\[\d+\]|!\[|\[[^\]]*\]:|&#|&[a-z]{2,8};|\\[ux][0-9a-f]{2}|\{\{|\$\{|\$\(",
     re.IGNORECASE,
 )
+_TAG = re.compile(r"<\w+\s[^<>]{0,200}=[^<>]{0,200}>")
 _LINK = re.compile(
     r"\b(?:[a-z][a-z0-9+.-]{1,12}://|www\.|git@)[^\s<>()\[\]\"'`]+"
     r"|\b(?:mailto|javascript|vbscript|data|file|tel):\S+"
     r"|(?<![\w./-])(?:[\w-]+\.)+(?:com|org|net|io|dev|ai|co|app|sh|xyz|ru|cn|de|info|me|gg|ly|top)"
     r"\b(?:[/:][^\s<>()\[\]\"'`]*)?"
-    r"|(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])\S*",
+    r"|(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])\S*|(?<!\S)//\w\S*"
+    r"|\b\w++\s*(?:[\[(]\s*(?:\.|dot)\s*[\])]|\bdot\b)\s*(?:com|org|net|io|dev|ai|top)\b",
     re.IGNORECASE,
 )
 # host.tld/path with any other ending; a folder 'models.v2/' is dropped with it
@@ -239,6 +246,8 @@ def _odd_characters(sentence: str, grounds: Grounds) -> str | None:
         category = unicodedata.category(character)
         if category in {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"} and character not in "\n\t":
             return "it holds invisible characters"
+        if character == "\ufe0f" and unicodedata.category(previous or " ") == "So":
+            continue  # a sign shown as an emoji
         if character in _BLANK_LETTERS or (category[0] == "M" and previous.isascii()):
             return "it holds invisible characters"
         if character.isalnum() and unicodedata.normalize("NFKC", character) != character:
@@ -292,7 +301,7 @@ _LINKING = frozenset(
     "a an the is are was were be been has have had does did do may might must can could will would "
     "should gets got works worked fails failed belongs and or but to in into inside from on at as "
     "so if when while once then than that this which where because for with without before after "
-    "again itself command commands alone not only cannot can't won't doesn't isn't also still "
+    "goes refuses takes needs gives means shows tells finds reports again itself command commands alone not only cannot can't won't doesn't isn't also still "
     "there here you it they we your installs puts call prints says line version".split()
 )
 _SUBCOMMANDS = (
@@ -385,7 +394,7 @@ def _commands(sentence: str, grounds: Grounds) -> str | None:
             continue
         length = _run_length(words[at:], grounds)
         after = words[at + length] if at + length < len(words) else ""
-        is_over = not after or raw[at + length - 1].endswith((".", ",", ";", ":", ")", "!", "?"))
+        is_over = not after or raw[at + length - 1].endswith((".", ",", ":", ")", "!", "?"))
         if length < 2 or not (is_over or after in _LINKING):
             return f"the command '{' '.join(words[at : at + 6])[:60]}' is not in the guide"
     return None
@@ -442,15 +451,21 @@ _NAME_LIKE = re.compile(
     r"[_/\\=@#$%&|<>~^*+:]|\w\.\w|--|[a-z][A-Z]|[A-Za-z]-?\d|\d-?[A-Za-z]|^-\w|^\.\w"
 )
 _FILE = re.compile(
-    r"^[/~][\w./-]*/\w+$|\w\.(?:py|ipynb|pth?|jpe?g|png|ya?ml|json|csv|txt|log)(?::\d+)?$"
+    r"^[/~][\w./-]*/\w+$|\w\.(?:py|ipynb|ya?ml|json|csv|txt|log)(?::\d+)?$"
 )
-_PACKAGE = re.compile(r"(?:packages?|librar(?:y|ies)|modules?|wheels?|dependenc(?:y|ies)|repos?)$")
+# words beside which a package is named
+_PACKAGE = re.compile(
+    r"packages?|librar(?:y|ies)|modules?|wheels?|dependenc(?:y|ies)|repos?|called|named|"
+    r"(?:obtain|get|grab|add|try|use|import|need)(?:s|ed|ing)?"
+)
 _COMPOUNDS = frozenset(
     "based like only side style specific related aware free level wide ready trained tuned "
     "dependent independent compatible bit class classes image images".split()
 )
-_BRANDS = frozenset("pytorch numpy github jupyterlab opencv imagenet".split())
+_BRANDS = frozenset("pytorch numpy github jupyterlab opencv imagenet".split())  # not to be fetched
 _PHRASES = frozenset("and/or input/output train/test true/false yes/no on/off e.g i.e".split())
+_VERSIONED = frozenset("version release python cuda driver".split())
+_COUNTED = re.compile(r"\b([a-z_]\w*)[ \"'`]{1,3}(\d+)(?![\w.,]*\d)")
 _UNITS = re.compile(
     r"(?<![\w.,])(\d+(?:[.,]\d+)*)\s*(%|[kmgt]i?b\b|percent\b|seconds?\b|minutes?\b|hours?\b|ms\b)",
     re.IGNORECASE,
@@ -534,15 +549,19 @@ def _numbers(sentence: str, grounds: Grounds) -> str | None:
         if not grounds.has(number):
             return f"the number {number} is neither in the guide nor in your text"
     for measure in _measures(sentence):
-        if measure not in grounds.measures:
+        word = measure.partition(" ")[0]
+        is_version = word in _VERSIONED or word in grounds.names
+        if measure not in grounds.measures and (word[0].isdigit() or is_version):
             return f"'{measure}' is neither in the guide nor in your text"
     return None
 
 
 def _measures(text: str) -> Iterator[str]:
-    """'37.06 MiB', '10 %', '3 seconds' → '37.06 mib', '10 %', '3 second'."""
+    """'37.06 MiB', '10 %', '3 seconds', 'version 2' → '37.06 mib', '10 %', '3 second', …"""
     for number, unit in _UNITS.findall(text):
         yield f"{number} {unit.casefold().removesuffix('s').replace('percent', '%')}"
+    for word, number in _COUNTED.findall(text.casefold()):
+        yield f"{word} {number}"
 
 
 def _unknown_words(sentence: str, grounds: Grounds) -> str | None:
@@ -552,10 +571,9 @@ def _unknown_words(sentence: str, grounds: Grounds) -> str | None:
     """
     words = [token.casefold() for token in _tokens(sentence)]
     letters = [word for word in words if not _NUMBER.search(word)]
-    unknown = [
-        word for word in letters if not (grounds.has(word) or word in _BRANDS or _is_plain(word))
-    ]
-    if unknown and len(unknown) <= max(1, len(letters) * 0.3):
+    known = _BRANDS | _PHRASES
+    unknown = [w for w in letters if not (grounds.has(w) or w in known or _is_plain(w))]
+    if unknown and len(unknown) <= max(1, len(letters) / 2):
         return f"'{unknown[0][:60]}' is neither a plain word nor named in the guide or your text"
     return None
 

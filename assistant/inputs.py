@@ -40,6 +40,8 @@ _OTHER_MAGIC = {
     b"\x7fELF": "a program",
     **{bytes([0x80, version]): "a Python pickle" for version in (2, 3, 4, 5)},
 }
+# Control codes that no log has: all but backspace, tab, line ends, form feed and escape.
+_NOT_IN_TEXT = bytes(set(range(32)) - set(b"\b\t\n\f\r\x1b"))
 
 MAX_TEXT = 400_000  # characters kept of one paste; a longer one is cut around its errors
 _HEAD, _TAIL, _AROUND = 20_000, 180_000, 4_000
@@ -124,7 +126,7 @@ def _decode(data: bytes, name: str) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace")
     sample = data[:4096]
-    if b"\x00" in sample and sample.count(b"\x00") > len(sample) // 20:
+    if len(sample) - len(sample.translate(None, _NOT_IN_TEXT)) > len(sample) // 20:
         raise InputError(
             f"{name} is a binary file, not a text.",
             hint="Paste the error message, or give a .log, .txt, .py or .ipynb file.",

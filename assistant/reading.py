@@ -10,7 +10,7 @@ import re
 from assistant.facts import find_facts
 from assistant.inputs import CleanText, clean_text
 from assistant.redact import redact
-from assistant.tracebacks import parse_exceptions, pick_cause
+from assistant.tracebacks import iter_lines, parse_exceptions, pick_cause, strip_prefix
 from assistant.types import ExceptionText, Query, QueryKind
 
 _GREETING = re.compile(
@@ -77,14 +77,18 @@ def _words(text: str, exceptions: tuple[ExceptionText, ...]) -> str:
     """What the person wrote around the paste: the lines outside exceptions and frames."""
     if not exceptions:
         return text.strip()
-    kept, position, index, traceback_open = [], 0, 0, False
-    for line in text.split("\n"):
-        while index < len(exceptions) and exceptions[index].end <= position:
+    kept, index, traceback_open = [], 0, False
+    for line in iter_lines(text):
+        bare = strip_prefix(line)
+        while index < len(exceptions) and exceptions[index].end <= line.start:
             index += 1
-        inside = index < len(exceptions) and exceptions[index].start <= position
-        if inside or "Traceback (most" in line:
-            traceback_open = "Traceback (most" in line
-        elif not traceback_open and not _MACHINE_LINE.match(line):
-            kept.append(line.strip())
-        position += len(line) + 1
+        inside = index < len(exceptions) and exceptions[index].start <= bare.start
+        if inside or "Traceback (most" in bare.text:
+            traceback_open = "Traceback (most" in bare.text
+        elif not traceback_open and not _is_machine_line(line.text, bare.text):
+            kept.append(line.text.strip())
     return "\n".join(kept).strip()
+
+
+def _is_machine_line(*forms: str) -> bool:
+    return any(_MACHINE_LINE.match(form) for form in forms)

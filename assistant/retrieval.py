@@ -6,6 +6,7 @@ with every passage of the knowledge, by words and by meaning. Knows the encoder 
 
 from __future__ import annotations
 
+import copy
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ import numpy as np
 
 from assistant.calibration import Calibration, Features
 from assistant.index import PassageIndex
-from assistant.lexical import LexicalIndex, build_lexical
+from assistant.lexical import build_lexical
 from assistant.ranker import Ranker, dense_kernel, fit_ranker
 from assistant.signatures import Signature, query_signatures, text_signatures
 from assistant.types import Encoder, Entry, Match, Phrase, Query, Retrieval, Status
@@ -25,7 +26,8 @@ _LEXICAL_WEIGHT = 1.0
 _SIGNATURE_WEIGHT = 1.5  # an exact signature outranks every similarity
 _KNOWN_FOREIGN = frozenset(
     (
-        "missing-module missing-file missing-library http-status label-out-of-range numpy-abi "
+        "missing-module missing-submodule broken-file process-killed missing-file "
+        "missing-library http-status label-out-of-range numpy-abi "
         "torchvision-operator weights-only image-not-read no-kernel-image device-mismatch"
     ).split()
 )
@@ -74,7 +76,7 @@ def plain_retrieval(entries: Sequence[Entry], scores: np.ndarray) -> Retrieval:
 class HybridRetriever:
     """Implements `types.Retriever` over one immutable set of entries.
 
-    Without `dense` (no encoder yet, or none at all) `search` is the lexical answer.
+    As made it is lexical; `with_dense` adds the comparison by meaning.
     """
 
     def __init__(
@@ -83,26 +85,32 @@ class HybridRetriever:
         passages: Sequence[Passage],
         *,
         calibration: Calibration,
-        lexical: LexicalIndex | None = None,
-        dense: tuple[PassageIndex, Encoder] | None = None,
     ) -> None:
         self._entries = dict(entries)
         self._passages = tuple(passages)
         self._calibration = calibration
-        self.lexical = lexical or build_lexical([p.text for p in passages])
-        self._dense = dense
-        labels = [p.id for p in passages]
-        self._lexical_ranker = fit_ranker(self.lexical.gram(), labels)
-        self._ranker = self._fit_dense(labels) if dense else None
+        self._labels = [passage.id for passage in passages]
+        self._lexical = build_lexical([passage.text for passage in passages])
+        self._gram = self._lexical.gram()
+        self._ranker = fit_ranker(self._gram, self._labels)
+        self._dense: tuple[PassageIndex, Encoder, Ranker] | None = None
         self._carried = _carried_signatures(self._entries, self._passages)
         self._titles = {
             id_: {s.family: s.key for s in text_signatures(entry.title)}
             for id_, entry in entries.items()
         }
         self._of_entry = {
-            id_: np.array([n for n, p in enumerate(passages) if p.id == id_])
+            id_: np.array([n for n, label in enumerate(self._labels) if label == id_])
             for id_ in [NONE, *entries]
         }
+
+    def with_dense(self, index: PassageIndex, encoder: Encoder) -> HybridRetriever:
+        """Return a retriever that also compares by meaning; `index` holds the same passages."""
+        vectors = index.vectors
+        gram = dense_kernel(vectors @ vectors.T) + _LEXICAL_WEIGHT * self._gram
+        dense = copy.copy(self)
+        dense._dense = (index, encoder, fit_ranker(gram, self._labels))
+        return dense
 
     def fast(self, query: Query) -> Retrieval:
         """Signature and lexical results; needs no encoder."""
@@ -119,13 +127,12 @@ class HybridRetriever:
     def _look(self, query: Query, *, dense: bool) -> _View:
         """Everything that is computed about a query, entries ranked."""
         text = search_text(query)
-        kernel = self.lexical.cosines(text)
-        ranker, cosines = self._lexical_ranker, None
-        if dense and self._dense is not None and self._ranker is not None:
-            index, encoder = self._dense
+        kernel = self._lexical.cosines(text)
+        ranker, cosines = self._ranker, None
+        if dense and self._dense is not None:
+            index, encoder, ranker = self._dense
             cosines = index.similarities(encoder.encode([text]))[0]
             kernel = dense_kernel(cosines) + _LEXICAL_WEIGHT * kernel
-            ranker = self._ranker
         base = dict(zip(ranker.labels, ranker.scores(kernel).tolist(), strict=True))
         none = base.pop(NONE, 0.0)
         signatures = query_signatures(query)
@@ -136,12 +143,6 @@ class HybridRetriever:
         ranked = tuple(sorted(total, key=lambda id_: -total[id_]))
         features = self._features(query, ranked, base, none, support, signatures, cosines)
         return _View(ranked, total, features, signatures, support, kernel)
-
-    def _fit_dense(self, labels: Sequence[str]) -> Ranker:
-        assert self._dense is not None
-        vectors = self._dense[0].vectors
-        gram = dense_kernel(vectors @ vectors.T) + _LEXICAL_WEIGHT * self.lexical.gram()
-        return fit_ranker(gram, labels)
 
     def _decide(self, query: Query, view: _View) -> Retrieval:
         confidence = self._calibration.confidence(view.features)
@@ -163,24 +164,30 @@ class HybridRetriever:
         return self._calibration.status(confidence)
 
     def _support(self, signatures: Sequence[Signature]) -> dict[str, float]:
-        """How far the query's signatures speak for an entry: 1 for its own title or symptom."""
+        """How far the query's signatures speak for an entry: 1 for its own title or symptom.
+
+        The first signature that any entry carries decides; one that no entry carries (another
+        missing module, say) does not hide it. An entry whose title names the same kind of fault
+        of something else is spoken against.
+        """
         support: dict[str, float] = defaultdict(float)
-        for position, signature in enumerate(signatures[:4]):
-            carriers = self._carried.get(signature.key)
-            if not carriers:
-                continue
+        known = [s for s in signatures[:6] if self._is_carried(s)]
+        for position, signature in enumerate(known):
+            carriers = self._carried[signature.key]
             weight = 1.0 if position == 0 else 0.5
             strongest = max(carriers.values())
             for id_, share in carriers.items():
                 if id_ != NONE:
                     value = weight * share / max(strongest, 1e-9) * min(1.0, strongest)
                     support[id_] = max(support[id_], value)
-        primary = next((s for s in signatures if s.family != "message"), None)
-        if primary is not None:
-            for id_, families in self._titles.items():
-                if families.get(primary.family, primary.key) != primary.key:
-                    support[id_] = -0.5  # the same kind of fault, but of something else
+        said = {s.family: {o.key for o in signatures if o.family == s.family} for s in signatures}
+        for id_, families in self._titles.items():
+            if any(f in said and key not in said[f] for f, key in families.items()):
+                support[id_] = -0.5
         return dict(support)
+
+    def _is_carried(self, signature: Signature) -> bool:
+        return any(id_ != NONE for id_ in self._carried.get(signature.key, {}))
 
     def _features(
         self,
@@ -193,10 +200,8 @@ class HybridRetriever:
         cosines: np.ndarray | None,
     ) -> Features:
         top = ranked[0] if ranked else NONE
-        primary = next((s for s in signatures if s.family != "message"), None)
-        foreign = primary is not None and not any(
-            id_ != NONE for id_ in self._carried.get(primary.key, {})
-        )
+        families = [s for s in signatures if s.family != "message"]
+        foreign = bool(families) and not any(self._is_carried(s) for s in families)
         nearest = nearest_none = 0.0
         if cosines is not None and top:
             nearest = float(cosines[self._of_entry[top]].max())
@@ -204,10 +209,11 @@ class HybridRetriever:
             nearest_none = float(cosines[rows].max()) if rows.size else 0.0
         return Features(
             score=base.get(top, 0.0),
+            mass=sum(sorted((max(v, 0.0) for v in base.values()), reverse=True)[:3]),
             margin=base.get(top, 0.0) - max([v for k, v in base.items() if k != top] or [0.0]),
             none=none,
             exact=support.get(top, 0.0),
-            foreign=float(foreign and primary is not None and primary.family in _KNOWN_FOREIGN),
+            foreign=float(foreign and families[0].family in _KNOWN_FOREIGN),
             nearest=nearest,
             nearest_none=nearest_none,
             paste=float(bool(query.exceptions)),

@@ -72,7 +72,9 @@ ROWS: tuple[SignatureRow, ...] = (
         r"UnpicklingError|unexpected EOF|file in archive is not in a subdirectory",
         context=rf"{_SAM_FILE}|build_sam|sam_model_registry",
     ),
-    # No module named 'segment_anything.predictor' → missing-module:segment_anything
+    # No module named 'ultralytics.yolo': the package is there, its part is not
+    _row("missing-submodule", r"No module named ['\"]?(?P<value>[A-Za-z_]\w*(?:\.\w+)+)"),
+    # No module named 'segment_anything'
     _row("missing-module", rf"No module named ['\"]?{_MODULE}"),
     _row("missing-module", rf"requires the {_MODULE} library but it was not found"),
     _row("missing-module", rf"Missing dependencies: {_MODULE}"),
@@ -162,8 +164,8 @@ ROWS: tuple[SignatureRow, ...] = (
     ),
     _row(
         "skip-size-mismatch",
-        r"The size of tensor a \(\d+\) must match the size of tensor b \(\d+\) at "
-        r"non-singleton dimension [23]",
+        r"The size of tensor a \((?:[5-9]|\d{2,})\) must match the size of tensor b "
+        r"\((?:[5-9]|\d{2,})\) at non-singleton dimension [23]",
         unless=r"normalize\(|Normalize|functional_tensor|pos_embed|attn_mask",
     ),
     _row(
@@ -201,6 +203,12 @@ ROWS: tuple[SignatureRow, ...] = (
         "missing-library",
         r"(?P<value>lib[\w+-]{1,40})\.so(?:\.\d+)*: cannot open shared object file",
     ),
+    # a file that torch.load cannot read, whatever it belongs to
+    _row(
+        "broken-file",
+        r"failed finding central directory|Unsupported operand|invalid load key|unexpected EOF",
+    ),
+    _row("process-killed", r"Out of memory: Killed process|oom-kill|oom_reaper"),
     _row(
         "numpy-abi",
         r"compiled using NumPy 1|_ARRAY_API not found|numpy\.dtype size changed|"
@@ -271,7 +279,7 @@ def _of_exception(exception: ExceptionText, text: str) -> Iterable[Signature]:
     row = _first_row(said, f"{frames}\n{text[-20_000:]}")
     if row is not None:
         yield row
-    if exception.message:
+    elif exception.message:
         first = exception.message.partition("\n")[0]
         name = exception.name.rpartition(".")[2]
         yield Signature("message", f"{name}|{template(first)}", said[:200])

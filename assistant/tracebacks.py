@@ -79,7 +79,7 @@ _MAX_MESSAGE_LINES = 80
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class Line:
     """A line without its prefix; `start`..`end` is where that text stands in the whole."""
 
     text: str
@@ -93,7 +93,7 @@ def parse_exceptions(text: str) -> tuple[ExceptionText, ...]:
     Never raises; linear in the length of `text`. Without any traceback, messages in the middle of
     words are found too.
     """
-    lines = [_strip_prefix(line) for line in _lines(text)]
+    lines = [strip_prefix(line) for line in iter_lines(text)]
     found = list(_read(lines))
     if not found:
         found = list(_inline(text))
@@ -121,14 +121,16 @@ def _is_aftermath(exception: ExceptionText) -> bool:
 # --- lines -------------------------------------------------------------------------------------
 
 
-def _lines(text: str) -> Iterable[_Line]:
+def iter_lines(text: str) -> Iterable[Line]:
+    """Yield the lines of `text` with their places, as they stand."""
     start = 0
     for line in text.split("\n"):
-        yield _Line(line, start, start + len(line))
+        yield Line(line, start, start + len(line))
         start += len(line) + 1
 
 
-def _strip_prefix(line: _Line) -> _Line:
+def strip_prefix(line: Line) -> Line:
+    """Take off what quoting, loggers, launchers and boxes put around a line."""
     text, start = line.text[:6000], line.start
     for _ in range(3):
         for prefix in _PREFIXES:
@@ -140,13 +142,13 @@ def _strip_prefix(line: _Line) -> _Line:
             break
     if text.rstrip().endswith(("│", "┃")):
         text = text.rstrip()[:-1].rstrip()
-    return _Line(text.rstrip(), start, line.end)
+    return Line(text.rstrip(), start, line.end)
 
 
 # --- reading -----------------------------------------------------------------------------------
 
 
-def _read(lines: Sequence[_Line]) -> Iterable[ExceptionText]:
+def _read(lines: Sequence[Line]) -> Iterable[ExceptionText]:
     """Walk the lines once, collecting frames until a last line closes them."""
     frames: list[Frame] = []
     in_traceback = False
@@ -177,7 +179,7 @@ def _last_line(text: str, frames: Sequence[Frame], in_traceback: bool) -> re.Mat
     return None
 
 
-def _message_end(lines: Sequence[_Line], position: int) -> int:
+def _message_end(lines: Sequence[Line], position: int) -> int:
     """Index after the last line of the message that starts at `position`."""
     end = position + 1
     while end < len(lines) and end - position < _MAX_MESSAGE_LINES:
@@ -192,7 +194,7 @@ def _message_end(lines: Sequence[_Line], position: int) -> int:
     return end
 
 
-def _pytest_place(lines: Sequence[_Line], end: int, name: str) -> tuple[int, tuple[Frame, ...]]:
+def _pytest_place(lines: Sequence[Line], end: int, name: str) -> tuple[int, tuple[Frame, ...]]:
     """pytest names the place below the message, "test_shape.py:6: AssertionError": where to go
     on, and that frame."""
     for index in range(end, min(end + 3, len(lines))):
@@ -205,7 +207,8 @@ def _pytest_place(lines: Sequence[_Line], end: int, name: str) -> tuple[int, tup
 _NEW = re.compile(
     r"^(?:Traceback \(|The above exception|During handling of|Original Traceback|-{20,}|={10,}|"
     r"\+-[+-]|[\w.-]{0,40}[@:~][^ ]{0,80}[$#] |\$ |>>> |In \[\d|Process \w|"
-    r"\w{3} \d\d \d\d:\d\d|[IWEF]\d{4} \d\d:\d\d:\d\d)"
+    r"\w{3} \d\d \d\d:\d\d|[IWEF]\d{4} \d\d:\d\d:\d\d|"
+    r"\S{1,40} exited with code \d)"
 )
 
 
@@ -216,7 +219,7 @@ def _starts_something_else(text: str) -> bool:
 
 
 def _exception(
-    lines: Sequence[_Line],
+    lines: Sequence[Line],
     position: int,
     end: int,
     last: re.Match[str],
@@ -233,7 +236,7 @@ def _exception(
     )
 
 
-def _frame(lines: Sequence[_Line], position: int) -> Frame | None:
+def _frame(lines: Sequence[Line], position: int) -> Frame | None:
     """The frame whose head stands at `position`, with its line of code, or None."""
     text = lines[position].text.strip()
     if text.startswith('File "') and (found := _FRAME.match(text)):
@@ -253,7 +256,7 @@ def _make(file: str, line: str | None, function: str | None, code: str) -> Frame
     return Frame(file, int(line or 0), (function or "").strip(), code.strip()[:300], own)
 
 
-def _code_below(lines: Sequence[_Line], position: int) -> str:
+def _code_below(lines: Sequence[Line], position: int) -> str:
     if position + 1 >= len(lines):
         return ""
     text = lines[position + 1].text
@@ -261,7 +264,7 @@ def _code_below(lines: Sequence[_Line], position: int) -> str:
     return text.strip() if indented and not text.strip().startswith('File "') else ""
 
 
-def _arrow_below(lines: Sequence[_Line], position: int) -> tuple[str | None, str]:
+def _arrow_below(lines: Sequence[Line], position: int) -> tuple[str | None, str]:
     for line in lines[position + 1 : position + 12]:
         if found := _ARROW.match(line.text.strip()):
             return found["line"], found["code"]

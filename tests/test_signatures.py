@@ -19,12 +19,14 @@ SAM_FRAME = (
     'segment_anything/build_sam.py", line 105, in _build_sam\n    state_dict = torch.load(f)\n'
 )
 PREDICTOR_FRAME = SAM_FRAME.replace("build_sam", "predictor")
-PLAIN_FRAME = 'Traceback (most recent call last):\n  File "train.py", line 1, in <module>\n    f()\n'
+PLAIN_FRAME = (
+    'Traceback (most recent call last):\n  File "train.py", line 1, in <module>\n    f()\n'
+)
 
 # (paste, key of its signature)
 PASTES = [
     ("ModuleNotFoundError: No module named 'timm'", "missing-module:timm"),
-    ("ModuleNotFoundError: No module named 'timm.layers'", "missing-module:timm"),
+    ("ModuleNotFoundError: No module named 'timm.layers'", "missing-submodule:timm.layers"),
     ("No module named segment_anything", "missing-module:segment_anything"),
     ("ImportError: X requires the timm library but it was not found", "missing-module:timm"),
     ("RuntimeError: Missing dependencies: ultralytics", "missing-module:ultralytics"),
@@ -124,7 +126,9 @@ def test_two_people_with_one_unknown_message_share_a_signature() -> None:
 
 def test_an_entry_and_a_paste_meet() -> None:
     title = text_signatures("`ModuleNotFoundError: No module named 'timm'`")
-    paste = query_signatures(read_query(f"{PLAIN_FRAME}ModuleNotFoundError: No module named 'timm'"))
+    paste = query_signatures(
+        read_query(f"{PLAIN_FRAME}ModuleNotFoundError: No module named 'timm'")
+    )
     assert {s.key for s in title} & {s.key for s in paste}
 
 
