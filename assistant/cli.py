@@ -334,7 +334,7 @@ def _within(data: bytes, limit: int, name: str) -> bytes:
 def _print_event(event: Event) -> None:
     """One event as plain terminal text."""
     from assistant.events import Done, Dropped, Fix, Loading, Notice, Probed, Retrieved, Sentence
-    from assistant.render import strip_controls
+    from assistant.render import render_match, strip_controls
 
     match event:
         case Loading(what=what):

@@ -87,9 +87,8 @@ def build_lexical(passages: Sequence[str]) -> LexicalIndex:
     characters = TfidfVectorizer(
         analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=min(2, len(passages))
     )
-    words.fit(passages)
-    characters.fit(passages)
-    matrix = _features(words, characters, passages)
+    views = (words.fit_transform(passages), characters.fit_transform(passages))
+    matrix = _side_by_side(*views)
     gram = np.asarray((matrix @ matrix.T).toarray(), dtype=np.float32)
     return LexicalIndex(len(passages), bm25, words, characters, matrix, gram)
 
@@ -97,8 +96,10 @@ def build_lexical(passages: Sequence[str]) -> LexicalIndex:
 def _features(
     words: TfidfVectorizer, characters: TfidfVectorizer, texts: Sequence[str]
 ) -> sparse.csr_matrix:
-    """Both views side by side, each weighted by one half in the product of two rows."""
+    return _side_by_side(words.transform(texts), characters.transform(texts))
+
+
+def _side_by_side(words: sparse.csr_matrix, characters: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Both views in one row, each weighted by one half in the product of two rows."""
     half = np.float32(0.5) ** 0.5
-    return sparse.hstack(
-        [words.transform(texts) * half, characters.transform(texts) * half]
-    ).tocsr()
+    return sparse.hstack([words * half, characters * half]).tocsr()

@@ -12,8 +12,11 @@ from importlib import resources
 
 from assistant.types import Conversation, Entry, Finding, Message, Query
 
-# fenced code, table rows, emphasis and heading marks
-_NOT_PROSE = re.compile(r"```.*?(?:```|\Z)|^\|.*$|[*`#>]", re.DOTALL | re.MULTILINE)
+# fenced code and table rows; emphasis and heading marks
+_NOT_PROSE = re.compile(r"```(?:.|\n)*?(?:```|\Z)|^\|.*$", re.MULTILINE)
+_MARKS = re.compile(r"[*`#>]")
+# a line that looks like the end of the place where the paste stands
+_RULER = re.compile(r"^([ \t]*=)[= \t]+$", re.MULTILINE)
 _ENTRY_CHARACTERS = 1200
 _PASTE_CHARACTERS = 700
 _FACT_NAMES = {
@@ -68,12 +71,12 @@ def _tiny_prompt(query: Query, entry: Entry) -> tuple[Message, ...]:
 
 def plain_markdown(markdown: str) -> str:
     """Take code blocks, tables and marks out: what is left is prose."""
-    return " ".join(_NOT_PROSE.sub(" ", markdown).split())
+    return " ".join(_MARKS.sub("", _NOT_PROSE.sub(" ", markdown)).split())
 
 
 def _entry_text(entry: Entry) -> str:
     causes = "\n".join(f"Cause: {cause}" for cause in entry.causes)
-    return f"{causes}\n{_cut(entry.solution, _ENTRY_CHARACTERS)}".strip()
+    return f"{_cut(causes, _ENTRY_CHARACTERS)}\n{_cut(entry.solution, _ENTRY_CHARACTERS)}".strip()
 
 
 def _paste_text(query: Query) -> str:
@@ -100,7 +103,8 @@ def _facts_text(query: Query, findings: Sequence[Finding], conversation: Convers
 
 def _cut(text: str, limit: int) -> str:
     text = text.strip()
-    return text if len(text) <= limit else f"{text[:limit].rsplit(maxsplit=1)[0]} …"
+    cut = text if len(text) <= limit else f"{text[:limit].rsplit(maxsplit=1)[0]} …"
+    return _RULER.sub(r"\1", cut)
 
 
 def _data(name: str) -> str:

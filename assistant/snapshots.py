@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from assistant.errors import AssistantError
+from assistant.errors import AssistantError, FailureError
 from assistant.library import Library, file_stamp, load_library
 from assistant.types import Retriever, Snapshot
 
@@ -87,12 +87,23 @@ class Snapshots:
             self.load()
         except AssistantError as error:
             _LOG.warning("knowledge: %s", error)
+        except Exception as error:  # the rim of this thread: nobody must wait for what never comes
+            _LOG.exception("knowledge")
+            self._failure = FailureError(
+                f"The guide could not be made searchable ({type(error).__name__}).",
+                hint="Restart the assistant; its log says more.",
+            )
+        finally:
+            self._ready.set()
+            self._complete.set()
 
     def _renew(self) -> None:
         try:
             self._rebuild(first=False)
         except AssistantError as error:
             _LOG.warning("guide: %s", error)
+        except Exception:  # the rim of this thread; the last good snapshot stays
+            _LOG.exception("guide")
         finally:
             self._building.release()
 
