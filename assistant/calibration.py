@@ -24,6 +24,8 @@ class Features:
     none: float
     exact: float
     foreign: float
+    words: float
+    words_none: float
     nearest: float
     nearest_none: float
     paste: float

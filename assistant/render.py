@@ -23,7 +23,11 @@ from assistant.events import (
 )
 from assistant.types import Entry, Finding, FixText, Match, ProbeInfo, Status
 
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f]")
+# control codes but tab and newline; characters that hide or reorder; halves of characters
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 _TIMES = ("read", "retrieve", "probe", "fix", "first_token", "total")
 
 MARKS = {"ok": "✓", "warn": "!", "fail": "✗", "no_data": "?", "refused": "✗", "timeout": "!"}

@@ -1,0 +1,240 @@
+"""The vector index as a cache: encoded once, rebuilt when it does not fit, never guessed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assistant.encoders import SentenceEncoder
+from assistant.errors import CacheError, EncoderError
+from assistant.index import build_index, check_folder, load_seed, passage_key, write_atomically
+from tests.fakes import FakeEncoder
+
+TEXTS = ["No module named timm", "CUDA out of memory", "the loss does not fall"]
+
+
+class CountingEncoder:
+    """The real encoder, counted."""
+
+    def __init__(self, real: SentenceEncoder) -> None:
+        self._real = real
+        self.encoded: list[str] = []
+
+    @property
+    def id(self) -> str:
+        return self._real.id
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        self.encoded.extend(texts)
+        return self._real.encode(texts)
+
+
+@pytest.fixture(scope="module")
+def real() -> SentenceEncoder:
+    return SentenceEncoder()
+
+
+def vectors_file(folder: Path) -> Path:
+    return next(folder.glob("vectors-*.npz"))
+
+
+# --- with the real encoder -----------------------------------------------------------------------
+
+
+def test_the_second_build_encodes_nothing_and_finds_the_same(
+    real: SentenceEncoder, tmp_path: Path
+) -> None:
+    encoder = CountingEncoder(real)
+    first = build_index(TEXTS, encoder, folder=tmp_path)
+    assert encoder.encoded == TEXTS
+    assert first.notices == ()
+    encoder.encoded.clear()
+    second = build_index(TEXTS, encoder, folder=tmp_path)
+    assert encoder.encoded == []
+    assert second.fingerprint == first.fingerprint
+    assert np.array_equal(first.vectors, second.vectors)
+    question = real.encode(["import timm fails"])
+    found = second.similarities(question)
+    assert found.shape == (1, 3)
+    assert found[0].argmax() == 0
+    assert np.allclose(found[0], second.vectors @ question[0], atol=1e-5)
+    assert np.allclose(np.linalg.norm(second.vectors, axis=1), 1, atol=1e-5)
+
+
+def test_changing_one_passage_encodes_only_that(real: SentenceEncoder, tmp_path: Path) -> None:
+    encoder = CountingEncoder(real)
+    first = build_index(TEXTS, encoder, folder=tmp_path)
+    encoder.encoded.clear()
+    changed = [TEXTS[0], "the kernel has died", TEXTS[2]]
+    second = build_index(changed, encoder, folder=tmp_path)
+    assert encoder.encoded == ["the kernel has died"]
+    assert second.fingerprint != first.fingerprint
+    assert np.array_equal(second.vectors[[0, 2]], first.vectors[[0, 2]])
+
+
+def test_the_encoders_vectors_are_what_they_were(real: SentenceEncoder) -> None:
+    vectors = real.encode(
+        ["No module named timm", "CUDA out of memory", "ModuleNotFoundError: timm"]
+    )
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (3, 384)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1], abs=1e-5)
+    assert vectors[0] @ vectors[2] > 0.6 > 0.3 > vectors[0] @ vectors[1]
+
+
+def test_the_shipped_vectors_belong_to_the_shipped_encoder_and_are_near_its_own(
+    real: SentenceEncoder,
+) -> None:
+    from assistant.library import load_phrases
+
+    seed = load_seed(real.id)
+    assert seed
+    assert load_seed("another encoder") == {}
+    texts = [p.text for p in load_phrases() if passage_key(real.id, p.text) in seed][:5]
+    assert len(texts) == 5
+    for text, vector in zip(texts, real.encode(texts), strict=True):
+        assert seed[passage_key(real.id, text)] @ vector > 0.99
+
+
+def test_an_encoder_that_cannot_be_loaded_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError) as caught:
+        SentenceEncoder(str(tmp_path)).encode(["x"])
+    assert "by words only" in caught.value.message
+    assert "ASSISTANT_ENCODER" in caught.value.hint
+
+
+# --- the cache -----------------------------------------------------------------------------------
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def old_format(path: Path) -> None:
+    manifest = json.loads(path.with_suffix(".json").read_text())
+    path.with_suffix(".json").write_text(json.dumps(manifest | {"format": 1}))
+
+
+DAMAGES = {
+    "truncated": truncate,
+    "bit flipped": flip,
+    "foreign": lambda path: path.write_bytes(b"PK\x03\x04 something else entirely"),
+    "empty": lambda path: path.write_bytes(b""),
+    "a pickle": lambda path: path.write_bytes(b"\x80\x04cos\nsystem\n(S'id'\ntR."),
+    "old format": old_format,
+    "no manifest": lambda path: path.with_suffix(".json").unlink(),
+    "manifest is a list": lambda path: path.with_suffix(".json").write_text("[]"),
+    "manifest is no text": lambda path: path.with_suffix(".json").write_bytes(b"\xff\xfe\x00"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_damaged_cache_is_made_again_with_a_notice(damage: object, tmp_path: Path) -> None:
+    first = build_index(TEXTS, FakeEncoder(), folder=tmp_path)
+    damage(vectors_file(tmp_path))  # type: ignore[operator]
+    encoder = FakeEncoder()
+    second = build_index(TEXTS, encoder, folder=tmp_path)
+    assert encoder.encoded == TEXTS
+    assert len(second.notices) == 1
+    assert "damaged" in second.notices[0]
+    assert "made again" in second.notices[0]
+    assert np.array_equal(first.vectors, second.vectors)
+    third = build_index(TEXTS, encoder, folder=tmp_path)
+    assert (third.notices, len(encoder.encoded)) == ((), 3)
+
+
+def test_vectors_of_another_length_under_the_same_name_are_not_mixed(tmp_path: Path) -> None:
+    build_index(TEXTS, FakeEncoder(dimension=8), folder=tmp_path)
+    index = build_index([*TEXTS, "one more"], FakeEncoder(dimension=6), folder=tmp_path)
+    assert index.vectors.shape == (4, 6)
+    assert len(index.notices) == 1
+
+
+def test_each_encoder_has_its_own_file(tmp_path: Path) -> None:
+    build_index(TEXTS, FakeEncoder("one"), folder=tmp_path)
+    other = FakeEncoder("two")
+    build_index(TEXTS, other, folder=tmp_path)
+    assert other.encoded == TEXTS
+    assert len(list(tmp_path.glob("vectors-*.npz"))) == 2
+
+
+def test_an_unwritable_folder_is_a_notice(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    encoder = FakeEncoder()
+    index = build_index(TEXTS, encoder, folder=tmp_path / "cache" / "index")
+    assert index.vectors.shape == (3, 8)
+    assert "cannot be kept" in " ".join(index.notices)
+    assert "next start" in " ".join(index.notices)
+    with pytest.raises(CacheError) as caught:
+        check_folder(tmp_path / "cache" / "index")
+    assert "ASSISTANT_CACHE_DIR" in caught.value.hint
+
+
+def test_a_seed_spares_the_encoder(tmp_path: Path) -> None:
+    encoder = FakeEncoder()
+    seed = {passage_key("fake", TEXTS[0]): encoder.encode([TEXTS[0]])[0]}
+    encoder.encoded.clear()
+    build_index(TEXTS, encoder, folder=tmp_path, seed=seed)
+    assert encoder.encoded == TEXTS[1:]
+
+
+def test_the_same_passage_twice_and_a_limited_search(tmp_path: Path) -> None:
+    index = build_index(["a", "b", "a", "c"], FakeEncoder(), folder=tmp_path)
+    assert np.array_equal(index.vectors[0], index.vectors[2])
+    found = index.similarities(FakeEncoder().encode(["a"]), limit=2)
+    assert found[0, 0] == pytest.approx(1)
+    assert found[0, 2] == pytest.approx(1)
+    assert np.count_nonzero(found) == 2
+
+
+def test_writing_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file"
+    write_atomically(path, b"old")
+    os.mkdir(tmp_path / "taken")
+    with pytest.raises(OSError):
+        write_atomically(tmp_path / "taken", b"new")
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["deep", "taken"]
+    assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+BUILDER = """
+import sys
+from pathlib import Path
+from assistant.index import build_index
+from tests.fakes import FakeEncoder
+for turn in range(30):
+    texts = [f"passage {n} of {turn % 3}" for n in range(60)]
+    index = build_index(texts, FakeEncoder(), folder=Path(sys.argv[1]))
+    assert index.vectors.shape == (60, 8)
+    expected = FakeEncoder().encode(texts)
+    assert abs(index.vectors - expected).max() == 0
+"""
+
+
+def test_two_processes_build_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", BUILDER, str(tmp_path)]
+    root = Path(__file__).parent.parent
+    running = [
+        subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    for process in running:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+    assert not list(tmp_path.glob(".*")), "no half-written file is left"
+    texts = [f"passage {n} of 2" for n in range(60)]
+    assert build_index(texts, FakeEncoder(), folder=tmp_path).vectors.shape == (60, 8)

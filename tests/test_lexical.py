@@ -1,0 +1,76 @@
+"""Words and symbols: tokens of code, BM25 and cosines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from assistant.lexical import build_lexical, tokenize
+
+PASSAGES = [
+    "ModuleNotFoundError: No module named 'timm'",
+    "CUDA out of memory while training",
+    "DataLoader hangs with num_workers",
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("SamPredictor", ["sampredictor", "sam", "predictor"]),
+        ("num_workers=4", ["num_worker", "num", "workers", "4"]),
+        ("sam_vit_h_4b8939.pth", ["sam", "vit", "h", "4", "b", "8939", "pth"]),
+        ("the GPU is training", ["gpu", "train"]),
+        ("CUDAError", ["cudaerror", "cuda", "error"]),
+        ("torch 2.10 images", ["torch", "2.10", "imag"]),
+        ("没有模块", ["没", "有", "模", "块"]),
+        ("", []),
+        ("the of and", []),
+        ("?!… \x00", []),
+    ],
+)
+def test_tokens(text: str, wanted: list[str]) -> None:
+    found = tokenize(text)
+    assert [token for token in wanted if token not in found] == []
+    if not wanted:
+        assert found == []
+
+
+@pytest.mark.parametrize(
+    ("question", "best"),
+    [
+        ("no module timm", 0),
+        ("memory of cuda", 1),
+        ("num_workers hang", 2),
+        ("data loader hanging", 2),
+    ],
+)
+def test_the_nearest_passage_by_both_measures(question: str, best: int) -> None:
+    index = build_lexical(PASSAGES)
+    assert index.bm25(question).argmax() == best
+    assert index.cosines(question).argmax() == best
+
+
+def test_numbers_are_what_they_were() -> None:
+    index = build_lexical(PASSAGES)
+    assert index.count == 3
+    assert index.gram().shape == (3, 3)
+    assert np.allclose(np.diag(index.gram()), 1, atol=1e-5)
+    assert np.allclose(index.gram(), index.gram().T, atol=1e-6)
+    assert np.allclose(index.cosines(PASSAGES[1]), index.gram()[1], atol=1e-5)
+    assert index.bm25("cuda memory").dtype == np.float32
+    assert index.bm25("timm")[1:] == pytest.approx([0, 0])
+
+
+@pytest.mark.parametrize("text", ["", "zzzz qqqq", "the of", "\x00\u202e"])
+def test_nothing_shared_is_zero(text: str) -> None:
+    index = build_lexical(PASSAGES)
+    assert not index.bm25(text).any()
+    assert index.cosines(text).shape == (3,)
+    assert index.cosines(text).max() < 0.1
+
+
+def test_one_passage_and_passages_without_words() -> None:
+    assert build_lexical(["timm"]).cosines("timm") == pytest.approx([1], abs=1e-5)
+    index = build_lexical(["?!", "timm is missing"])
+    assert index.bm25("timm").argmax() == 1

@@ -1,0 +1,86 @@
+"""Kernel ridge regression on a few numbers that can be checked by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from assistant.calibration import Calibration, Features, load_calibration
+from assistant.ranker import dense_kernel, fit_ranker, leave_one_out
+
+KERNEL = np.array([[1, 0.8, 0], [0.8, 1, 0], [0, 0, 1]], dtype=np.float32)
+LABELS = ["a", "a", "b"]
+
+
+def test_the_weights_solve_the_equation() -> None:
+    ranker = fit_ranker(KERNEL, LABELS)
+    assert ranker.labels == ("a", "b")
+    targets = np.array([[0.5, -0.5], [0.5, -0.5], [-0.5, 0.5]])
+    assert np.allclose((KERNEL + 0.5 * np.eye(3)) @ ranker.weights, targets, atol=1e-5)
+    # by hand: 0.5 / (1 + 0.5 + 0.8) and 0.5 / 1.5
+    assert ranker.weights[:, 0] == pytest.approx([0.21739, 0.21739, -0.33333], abs=1e-4)
+
+
+def test_the_nearest_label_wins() -> None:
+    ranker = fit_ranker(KERNEL, LABELS)
+    scores = ranker.scores(np.array([0.9, 0.9, 0.1], dtype=np.float32))
+    assert scores.dtype == np.float32
+    assert scores == pytest.approx([0.35797, -0.35797], abs=1e-4)
+    assert ranker.scores(np.zeros(3, dtype=np.float32)) == pytest.approx([0, 0])
+
+
+def test_leaving_one_out_is_fitting_without_it() -> None:
+    rng = np.random.default_rng(7)
+    points = rng.normal(size=(8, 3))
+    kernel = np.exp(-((points[:, None] - points[None]) ** 2).sum(-1)).astype(np.float32)
+    labels = list("abcabcab")
+    quick = leave_one_out(kernel, labels)
+    names = sorted(set(labels))
+    targets = np.array([[float(label == name) for name in names] for label in labels]) - 1 / 3
+    for n in range(8):
+        rest = [m for m in range(8) if m != n]
+        inner = kernel[np.ix_(rest, rest)] + 0.5 * np.eye(7)
+        slow = kernel[n, rest] @ np.linalg.solve(inner, targets[rest])
+        assert quick[n] == pytest.approx(slow, abs=1e-4)
+
+
+def test_fitting_leaves_the_kernel_alone() -> None:
+    kernel = KERNEL.copy()
+    fit_ranker(kernel, LABELS)
+    leave_one_out(kernel, LABELS)
+    assert np.array_equal(kernel, KERNEL)
+
+
+def test_vague_likeness_counts_for_little() -> None:
+    sharpened = dense_kernel(np.array([-0.5, 0, 0.5, 1, 1.1], dtype=np.float32))
+    assert sharpened == pytest.approx([0, 0, 0.125, 1, 1])
+    assert sharpened.dtype == np.float32
+
+
+def test_a_single_label_is_possible() -> None:
+    assert fit_ranker(np.eye(2, dtype=np.float32), ["a", "a"]).labels == ("a",)
+
+
+FEATURES = Features(
+    **dict.fromkeys(Features.__dataclass_fields__, 0.0) | {"score": 0.5, "exact": 1.0}
+)
+
+
+def test_confidence_and_status_by_hand() -> None:
+    calibration = Calibration({"score": 2.0, "exact": 1.0}, -1.0, answer=0.7, likely=0.5)
+    assert calibration.confidence(FEATURES) == pytest.approx(1 / (1 + np.exp(-1.0)))
+    assert [calibration.status(c) for c in (0.7, 0.69, 0.5, 0.49)] == [
+        "answer",
+        "likely",
+        "likely",
+        "abstain",
+    ]
+    extreme = Calibration({"score": 1e9}, 0.0, answer=0.7, likely=0.5)
+    assert extreme.confidence(FEATURES) == pytest.approx(1.0)
+
+
+def test_the_shipped_calibration_is_sane() -> None:
+    calibration = load_calibration()
+    assert 0 < calibration.likely < calibration.answer < 1
+    assert set(calibration.weights) <= set(Features.__dataclass_fields__)
+    assert calibration.weights["score"] > 0 > calibration.weights["none"]
