@@ -260,7 +260,8 @@ def root(
 def main() -> None:
     """Run the command line; every expected failure is one clear message and an exit code."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # click returns the code of an Exit, or None
+        sys.exit(code if isinstance(code, int) else 0)
     except AssistantError as error:
         _fail(error)
     except typer.Exit as leave:

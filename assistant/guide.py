@@ -11,14 +11,16 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import yaml
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
-
+from assistant.entry_fields import Fields, read_fields
 from assistant.errors import GuideError
-from assistant.types import CodeBlock, Entry, EntryKind, Guide, Problem, Span
-
-_MARKDOWN = MarkdownIt("commonmark").enable("table")
+from assistant.markdown_blocks import (
+    Block,
+    is_closed,
+    plain_title,
+    read_blocks,
+    read_front_matter,
+)
+from assistant.types import Entry, EntryKind, Guide, Problem, Span
 
 # "Error: …", "Issue: …", "❌ Problem: …" name an error, "Q: …" a question (without marks).
 _PREFIX = re.compile(r"^\*{0,2}(?P<word>[A-Z][A-Za-z]{0,14})\s*:\*{0,2}\s+(?P<rest>.+)$")
@@ -31,42 +33,10 @@ _KIND_OF_PREFIX: dict[str, EntryKind] = {
 }
 # "### Error: … {#missing-timm}"
 _EXPLICIT_ID = re.compile(r"\s*\{#(?P<id>[A-Za-z0-9][\w.-]*)\}\s*$")
-# "**Cause**: text", "**Cause:** text", "**Causes**:", "**A**: text"
-# and with more to it: "**Solution 2**:", "**Solution 2 (slow):**", "**Solution 2: Use less**"
-_LABEL = re.compile(
-    r"^\*\*(?P<name>[A-Za-z][A-Za-z' ]{0,30}?)"
-    r"(?P<more>(?:\s*#?\d{1,2})?(?:\s*\([^)*\n]{1,60}\))?)\s*"
-    r"(?::\*\*|\*\*\s*:|(?P<text>:[ \t][^*\n]{1,120}\*\*))[ \t]*"
-)
 # "**Q: Why?**", "**Q:** Why?", "**Q**: Why?"
 _BOLD_QUESTION = re.compile(r"^\*\*Q(?:uestion)?\s*(?::\s*(?P<inside>[^*].*?)\*\*|:\*\*|\*\*\s*:)")
 _FAQ_SECTION = re.compile(r"\b(faq|frequently asked|questions?)\b", re.IGNORECASE)
 _LINK_TO_ENTRY = re.compile(r"\]\(#(?P<id>[\w.-]+)\)")
-_FENCE = re.compile(r"\s*(?:```|~~~)")
-_MARKS = re.compile(r"[`*]|\\(?=[\\`*_{}\[\]()#+.!-])")
-
-_FIELDS = {
-    "symptom": "symptoms",
-    "symptoms": "symptoms",
-    "cause": "causes",
-    "causes": "causes",
-    "why": "causes",
-    "solution": "solution",
-    "solutions": "solution",
-    "fix": "solution",
-    "fixes": "solution",
-    "a": "solution",
-    "answer": "solution",
-    "check": "check",
-    "verify": "check",
-    "sources": "sources",
-    "source": "sources",
-    "tell it apart": "apart",
-    "why it works": "reason",
-    "prevention": "reason",
-    "note": "",
-    "notes": "",
-}
 
 
 def load_id_table(text: str) -> dict[str, str]:
@@ -88,8 +58,8 @@ def parse_guide(text: str, *, file: str, ids: Mapping[str, str]) -> Guide:
         )
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = text.split("\n")
-    front, skip = _front_matter(lines)
-    blocks = _blocks(lines, skip)
+    front, skip = read_front_matter(lines)
+    blocks = read_blocks(lines, skip)
     outline = _Outline(file=file, lines=lines, ids=ids, origin=str(front.get("origin", "")))
     outline.read(blocks)
     if skip and not front:
@@ -128,26 +98,7 @@ def find_dead_links(guides: Sequence[Guide]) -> tuple[Problem, ...]:
     return tuple(found)
 
 
-def plain_title(markdown: str) -> str:
-    """Take marks, emoji and backticks out of a heading: '❌ `x`' becomes 'x'."""
-    text = _MARKS.sub("", markdown)
-    kept = [c for c in text if unicodedata.category(c) not in {"So", "Sk", "Cf", "Mn"} or c in "^`"]
-    return " ".join("".join(kept).split())
-
-
 # --- outline ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """A top-level Markdown block: lines `first`..`last` (1-based, inclusive) and its tokens."""
-
-    kind: str
-    first: int
-    last: int
-    text: str
-    level: int = 0
-    fences: tuple[Token, ...] = ()
 
 
 @dataclass(slots=True)
@@ -164,7 +115,7 @@ class _Outline:
     problems: list[Problem] = field(default_factory=list)
     _path: list[tuple[int, str]] = field(default_factory=list)
 
-    def read(self, blocks: Sequence[_Block]) -> None:
+    def read(self, blocks: Sequence[Block]) -> None:
         position = 0
         while position < len(blocks):
             block = blocks[position]
@@ -175,7 +126,7 @@ class _Outline:
             else:
                 position += 1
 
-    def _heading(self, blocks: Sequence[_Block], position: int) -> int:
+    def _heading(self, blocks: Sequence[Block], position: int) -> int:
         """Read the heading at `position`; return where to go on."""
         head = blocks[position]
         title, explicit = _split_id(head.text)
@@ -204,14 +155,14 @@ class _Outline:
         self._section(title, head)
         return position + 1
 
-    def _section(self, title: str, head: _Block) -> None:
+    def _section(self, title: str, head: Block) -> None:
         self.headings.extend(range(head.first, head.last + 1))
         if head.level == 1 and not self.title:
             self.title = title
         else:
             self._path.append((head.level, title))
 
-    def _kind_by_place(self, title: str, head: _Block, own: Sequence[_Block]) -> EntryKind | None:
+    def _kind_by_place(self, title: str, head: Block, own: Sequence[Block]) -> EntryKind | None:
         """A heading without prefix is a question in a FAQ, a procedure if it has steps or code."""
         if head.level == 1 or any(_is_question(block) for block in own):
             return None
@@ -220,7 +171,7 @@ class _Outline:
             return "question"
         return "procedure" if any(b.fences or b.kind == "list" for b in own) else None
 
-    def _bold_question(self, blocks: Sequence[_Block], position: int) -> int:
+    def _bold_question(self, blocks: Sequence[Block], position: int) -> int:
         head = blocks[position]
         found = _BOLD_QUESTION.match(head.text)
         assert found is not None
@@ -245,11 +196,11 @@ class _Outline:
         kind: EntryKind,
         title: str,
         explicit: str,
-        head: _Block,
-        body: Sequence[_Block],
+        head: Block,
+        body: Sequence[Block],
     ) -> None:
         body = [block for block in body if block.kind != "hr"]
-        fields = _read_fields(body, self.lines)
+        fields = read_fields(body, self.lines)
         name = explicit or self.ids.get(_normal_title(title)) or _slug(title)
         taken = {entry.id for entry in self.entries}
         if name in taken:
@@ -280,7 +231,7 @@ class _Outline:
             self.problems.extend(_entry_problems(self.entries[-1], fields))
 
 
-def _extent(blocks: Sequence[_Block], position: int) -> tuple[int, int]:
+def _extent(blocks: Sequence[Block], position: int) -> tuple[int, int]:
     """Where the own content of the heading ends, and where its deeper headings end."""
     own = position + 1
     while own < len(blocks) and blocks[own].kind != "heading":
@@ -293,7 +244,7 @@ def _extent(blocks: Sequence[_Block], position: int) -> tuple[int, int]:
     return own, deep
 
 
-def _is_plain_below(blocks: Sequence[_Block], start: int, end: int) -> bool:
+def _is_plain_below(blocks: Sequence[Block], start: int, end: int) -> bool:
     """Is there no entry of its own among the deeper headings `start`..`end`?"""
     for block in blocks[start:end]:
         if _is_question(block):
@@ -305,7 +256,7 @@ def _is_plain_below(blocks: Sequence[_Block], start: int, end: int) -> bool:
     return True
 
 
-def _is_question(block: _Block) -> bool:
+def _is_question(block: Block) -> bool:
     return block.kind == "paragraph" and bool(_BOLD_QUESTION.match(block.text))
 
 
@@ -319,91 +270,7 @@ def _split_id(heading: str) -> tuple[str, str]:
     return stripped, found["id"] if found else ""
 
 
-# --- fields of an entry ----------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Fields:
-    symptoms: list[str] = field(default_factory=list)
-    causes: list[str] = field(default_factory=list)
-    solution: str = ""
-    check: str = ""
-    sources: str = ""
-    blocks: list[CodeBlock] = field(default_factory=list)
-    unknown: list[tuple[int, str]] = field(default_factory=list)
-
-
-def _read_fields(body: Sequence[_Block], lines: Sequence[str]) -> _Fields:
-    """Sort the blocks of an entry by the bold label that stands before them."""
-    fields = _Fields()
-    parts: dict[str, list[str]] = {}
-    current = "solution"
-    for block in body:
-        for text in _labelled_parts(block, lines):
-            current, text = _take_label(block, text, current, fields)
-            if text.strip():
-                parts.setdefault(current, []).append(text)
-        if current == "solution":
-            fields.blocks.extend(_code(fence, block) for fence in block.fences)
-    fields.symptoms = _items(parts.get("symptoms", []))
-    fields.causes = _items(parts.get("causes", []))
-    fields.solution = "\n\n".join(parts.get("solution", []))
-    fields.check = "\n\n".join(parts.get("check", []))
-    fields.sources = "\n\n".join(parts.get("sources", []))
-    return fields
-
-
-def _labelled_parts(block: _Block, lines: Sequence[str]) -> list[str]:
-    """The block's text; a paragraph is cut before each line that begins with a known label."""
-    text = "\n".join(lines[block.first - 1 : block.last])
-    if block.kind not in {"paragraph", "answer"}:
-        return [text]
-    parts: list[str] = []
-    for line in (block.text if block.kind == "answer" else text).split("\n"):
-        label = _LABEL.match(line)
-        if not parts or (label and label["name"].strip().lower() in _FIELDS):
-            parts.append(line)
-        else:
-            parts[-1] = f"{parts[-1]}\n{line}"
-    return parts
-
-
-def _take_label(block: _Block, text: str, current: str, fields: _Fields) -> tuple[str, str]:
-    """The field that `text` belongs to, and `text` without its label (kept if it says more)."""
-    label = _LABEL.match(text) if block.kind in {"paragraph", "answer"} else None
-    if label is None:
-        return current, text
-    name = label["name"].strip()
-    known = _FIELDS.get(name.lower())
-    if known is None:
-        fields.unknown.append((block.first, name))
-    says_more = label["more"] or label["text"]
-    return known or current, text[label.end() :] if known and not says_more else text
-
-
-def _code(fence: Token, block: _Block) -> CodeBlock:
-    language = fence.info.split()[0].lower() if fence.info.strip() else ""
-    line = (fence.map[0] + 1) if fence.map else block.first
-    return CodeBlock(language=language, code=fence.content.rstrip("\n"), line=line)
-
-
-def _items(texts: Iterable[str]) -> list[str]:
-    """List items, paragraphs and lines of code as plain one-line texts."""
-    found: list[str] = []
-    for text in texts:
-        found.append("")
-        fenced = False
-        for line in text.split("\n"):
-            item = re.sub(r"^\s*(?:[-*+]|\d{1,3}[.)])\s+", "", line)
-            if fence := _FENCE.match(item):
-                fenced = not fenced
-            if item != line or fence or fenced or not line.strip():
-                found.append("")
-            found[-1] += "" if fence else f" {item.strip()}"
-    return [plain_title(item) for item in found if item.strip("`* ")]
-
-
-def _entry_problems(entry: Entry, fields: _Fields) -> Iterable[Problem]:
+def _entry_problems(entry: Entry, fields: Fields) -> Iterable[Problem]:
     if not entry.solution.strip():
         yield Problem(entry.file, entry.line, f"error '{entry.title}' has no solution")
     for line, name in fields.unknown:
@@ -413,79 +280,18 @@ def _entry_problems(entry: Entry, fields: _Fields) -> Iterable[Problem]:
 # --- lines and tokens ------------------------------------------------------------------------
 
 
-def _front_matter(lines: Sequence[str]) -> tuple[Mapping[str, object], int]:
-    """YAML between '---' lines at the very top → (its mapping, number of lines to skip).
-
-    What is not YAML at all is skipped with an empty mapping.
-    """
-    if not lines or lines[0].strip() != "---":
-        return {}, 0
-    for number in range(1, min(len(lines), 60)):
-        if lines[number].strip() in {"---", "..."}:
-            try:
-                data = yaml.safe_load("\n".join(lines[1:number]))
-            except (yaml.YAMLError, ValueError, RecursionError):
-                return {}, number + 1
-            return (data, number + 1) if isinstance(data, dict) else ({}, 0)
-    return {}, 0
-
-
-def _blocks(lines: Sequence[str], skip: int) -> list[_Block]:
-    """Top-level blocks in order, with 1-based line ranges trimmed of blank lines at their end."""
-    source = "\n".join(["" if n < skip else line for n, line in enumerate(lines)])
-    tokens = _MARKDOWN.parse(source)
-    blocks: list[_Block] = []
-    for position, token in enumerate(tokens):
-        if token.level != 0 or token.map is None:
-            continue
-        first, end = token.map[0] + 1, token.map[1]
-        while end > first and not lines[end - 1].strip():
-            end -= 1
-        blocks.append(_block(tokens, position, first, end))
-    return blocks
-
-
-def _block(tokens: Sequence[Token], position: int, first: int, last: int) -> _Block:
-    token = tokens[position]
-    inside = list(_inside(tokens, position))
-    fences = tuple(t for t in inside if t.type in {"fence", "code_block"})
-    text = next((t.content for t in inside if t.type == "inline"), "")
-    names = {"heading_open": "heading", "paragraph_open": "paragraph", "hr": "hr"}
-    kind = names.get(token.type, "list" if token.type.endswith("list_open") else token.type)
-    level = int(token.tag[1]) if kind == "heading" else 0
-    return _Block(kind=kind, first=first, last=last, text=text, level=level, fences=fences)
-
-
-def _inside(tokens: Sequence[Token], position: int) -> Iterable[Token]:
-    """The token itself, and everything up to the one that closes it."""
-    yield tokens[position]
-    if tokens[position].nesting == 1:
-        for token in tokens[position + 1 :]:
-            if token.level == 0 and token.nesting == -1:
-                return
-            yield token
-
-
 def _problems(
-    entries: Sequence[Entry], blocks: Sequence[_Block], lines: Sequence[str], file: str
+    entries: Sequence[Entry], blocks: Sequence[Block], lines: Sequence[str], file: str
 ) -> Iterable[Problem]:
     """Problems that are seen on the file as a whole."""
     for block in blocks:
         for fence in block.fences:
-            if fence.type == "fence" and fence.map and not _is_closed(fence, lines):
+            if fence.type == "fence" and fence.map and not is_closed(fence, lines):
                 yield Problem(file, fence.map[0] + 1, "code fence is never closed")
     first_entry = min(entry.line for entry in entries)
     for block in blocks:
         if block.first < first_entry and block.fences:
             yield Problem(file, block.first, "code before the first entry")
-
-
-def _is_closed(fence: Token, lines: Sequence[str]) -> bool:
-    assert fence.map is not None
-    if fence.map[1] - fence.map[0] < 2:
-        return False
-    closing = lines[fence.map[1] - 1].strip().lstrip("> ")
-    return set(closing) == {fence.markup[0]} and len(closing) >= len(fence.markup)
 
 
 def _ignored(lines: Sequence[str], used: set[int], skip: int) -> tuple[Span, ...]:

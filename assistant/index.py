@@ -66,10 +66,11 @@ def build_index(
     known = dict(seed or {}) | _load(path, notices)
     missing = [n for n, key in enumerate(keys) if key not in known]
     if missing:
-        for start in range(0, len(missing), _BATCH):
-            batch = missing[start : start + _BATCH]
-            vectors = encoder.encode([passages[n] for n in batch])
-            known.update({keys[n]: vector for n, vector in zip(batch, vectors, strict=True)})
+        fresh = _encode(missing, passages, keys, encoder)
+        if len({len(vector) for vector in (known | fresh).values()}) > 1:
+            notices.append("The search model has changed; the search index has been made again.")
+            fresh = _encode(range(len(keys)), passages, keys, encoder)
+        known.update(fresh)
         try:
             _save(path, {key: known[key] for key in dict.fromkeys(keys)})
         except OSError as error:
@@ -81,6 +82,17 @@ def build_index(
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
     return PassageIndex(vectors, fingerprint, tuple(notices), index)
+
+
+def _encode(
+    rows: Sequence[int], passages: Sequence[str], keys: Sequence[str], encoder: Encoder
+) -> dict[str, np.ndarray]:
+    vectors: dict[str, np.ndarray] = {}
+    for start in range(0, len(rows), _BATCH):
+        batch = rows[start : start + _BATCH]
+        found = encoder.encode([passages[n] for n in batch])
+        vectors.update({keys[n]: vector for n, vector in zip(batch, found, strict=True)})
+    return vectors
 
 
 def load_seed(encoder_id: str) -> dict[str, np.ndarray]:

@@ -18,11 +18,13 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 _WORD = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d+)?|[\u4e00-\u9fff]")
 # CamelCase and digits inside a name: DataLoader → data loader, yolov8n → yolov 8 n
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+# words as the TF-IDF view sees them; a guide in another script is taken apart at its spaces
+_TERM = r"[A-Za-z_]\w+|\d+|[\u4e00-\u9fff]"
 _STOP = frozenset(
     (
-        "a an the is are was be to of in on at for and or it its i my me we you this that with as by "
-        "from do does did have has had if but so not no can could would should will just then than "
-        "there here what which how why when where who"
+        "a an the is are was be to of in on at for and or it its i my me we you this that with as "
+        "by from do does did have has had if but so not no can could would should will just then "
+        "than there here what which how why when where who"
     ).split()
 )
 
@@ -81,11 +83,11 @@ def build_lexical(passages: Sequence[str]) -> LexicalIndex:
     """Index the passages by words, pairs of words, and pieces of two to five characters."""
     bm25 = bm25s.BM25(method="lucene")
     bm25.index([tokenize(passage) or ["_"] for passage in passages], show_progress=False)
-    words = TfidfVectorizer(
-        ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"[A-Za-z_]\w+|\d+|[\u4e00-\u9fff]"
-    )
+    terms = _TERM if any(re.search(_TERM, passage) for passage in passages) else r"\S+"
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=terms)
+    rare = 2 if len(passages) > 20 else 1
     characters = TfidfVectorizer(
-        analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=min(2, len(passages))
+        analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=rare
     )
     views = (words.fit_transform(passages), characters.fit_transform(passages))
     matrix = _side_by_side(*views)

@@ -10,8 +10,9 @@ import re
 _WORD = re.compile(r"[a-z][a-z'-]{3,}")
 _COMMON = frozenset(
     (
-        "that this with from have has been were your you their there they them then than which when "
-        "what because means mean would could should will about into does made make using used also"
+        "that this with from have has been were your you their there they them then than which "
+        "when what because means mean would could should will about into does made make using "
+        "used also"
     ).split()
 )
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from assistant.errors import GuideError
-from assistant.guide import find_dead_links, load_id_table, parse_guide, plain_title
+from assistant.guide import find_dead_links, load_id_table, parse_guide
+from assistant.markdown_blocks import plain_title
 from assistant.types import Guide
 
 HERE = Path(__file__)

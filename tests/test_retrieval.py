@@ -1,0 +1,145 @@
+"""Retrieval with the real index and the real encoder, on the shipped guide."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from assistant.build import build_retriever
+from assistant.evaluation import load_cases, measure, run_cases
+from assistant.library import Library, load_library
+from assistant.reading import read_query
+from assistant.settings import load_settings
+from assistant.types import Retriever
+
+EVALS = Path(__file__).parent / "evals"
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    return load_library(("builtin",))
+
+
+@pytest.fixture(scope="module")
+def retriever(library: Library) -> Retriever:
+    found, _ = build_retriever(load_settings())(library, True)
+    return found
+
+
+def test_every_entry_is_found_by_its_own_title(library: Library, retriever: Retriever) -> None:
+    wrong = {
+        entry.id: first
+        for entry in library.entries.values()
+        if (first := retriever.search(read_query(entry.title)).matches[0].id) != entry.id
+        and entry.title not in library.entries[first].title
+    }
+    # the two memory entries answer the same question
+    assert set(wrong) <= {"gpu-memory-reset", "clear-gpu-memory"}
+
+
+def test_every_symptom_leads_to_its_entry_among_three(
+    library: Library, retriever: Retriever
+) -> None:
+    missed = [
+        (entry.id, symptom)
+        for entry in library.entries.values()
+        for symptom in entry.symptoms
+        if entry.id not in [m.id for m in retriever.search(read_query(symptom)).matches[:3]]
+    ]
+    assert missed == []
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "mxnet",
+        "sam2",
+        "skimage",
+        "tensorflow",
+        "lapx",
+        "timmy",
+        "detectron2",
+        "cv2",
+        "ultralytics_x",
+    ],
+)
+def test_another_missing_module_is_not_answered(retriever: Retriever, module: str) -> None:
+    found = retriever.search(read_query(f"ModuleNotFoundError: No module named '{module}'"))
+    assert found.status == "abstain"
+
+
+def test_a_part_that_a_package_lacks_is_not_a_missing_package(retriever: Retriever) -> None:
+    text = "ModuleNotFoundError: No module named 'ultralytics.yolo'"
+    assert not retriever.search(read_query(text)).exact
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("ModuleNotFoundError: No module named 'timm'", "missing-timm"),
+        (
+            "FileNotFoundError: [Errno 2] No such file or directory: 'w/sam_vit_l_0b3195.pth'",
+            "sam-checkpoint-missing",
+        ),
+        (
+            "RuntimeError: Input type (float) and bias type (c10::BFloat16) should be the same",
+            "dtype-mismatch",
+        ),
+        (
+            "RuntimeError: Sizes of tensors must match except in dimension 1. "
+            "Expected size 57 but got size 56 for tensor number 1 in the list.",
+            "unet-shape-mismatch",
+        ),
+    ],
+)
+def test_an_exact_message_needs_no_encoder(retriever: Retriever, text: str, wanted: str) -> None:
+    fast = retriever.fast(read_query(text))
+    assert (fast.matches[0].id, fast.status, fast.exact) == (wanted, "answer", True)
+
+
+def test_each_match_says_why(retriever: Retriever) -> None:
+    found = retriever.search(read_query("ModuleNotFoundError: No module named 'lap'"))
+    assert "No module named" in found.matches[0].why[0]
+
+
+def test_confidences_fall_and_stay_between_0_and_1(retriever: Retriever) -> None:
+    for text in ("my masks are all empty", "x", "what is a token", "CUDA out of memory"):
+        confidences = [match.confidence for match in retriever.search(read_query(text)).matches]
+        assert confidences == sorted(confidences, reverse=True)
+        assert all(0 <= confidence <= 1 for confidence in confidences)
+
+
+def test_a_guide_without_an_entry_does_not_answer_with_another(
+    tmp_path: Path, library: Library
+) -> None:
+    """Phrases of entries that are not loaded speak for abstaining."""
+    guide = tmp_path / "small.md"
+    guide.write_text(
+        "# Small\n\n## Errors\n\n### Error: `No module named 'lap'` {#missing-lap}\n\n"
+        "**Solution**: install it.\n\n```bash\npip install lap\n```\n",
+        "utf-8",
+    )
+    small, _ = build_retriever(load_settings())(load_library((str(guide),)), True)
+    assert small.search(read_query("what is the CLS token of a ViT for?")).status == "abstain"
+    assert small.search(read_query("No module named 'lap'")).status == "answer"
+
+
+def test_the_development_cases_keep_their_level(retriever: Retriever) -> None:
+    """A floor well under what was measured, so that only a real loss fails."""
+    cases = load_cases([EVALS / "development.jsonl"])
+    figures = measure(run_cases(cases, lambda text: retriever.search(read_query(text))))
+    assert (figures["hit@1"] or 0) >= 0.93
+    assert (figures["right_answer_rate"] or 0) >= 0.88
+    assert (figures["false_answer_rate"] or 1) <= 0.2
+
+
+def test_the_cases_are_well_formed(library: Library) -> None:
+    ids: set[str] = set()
+    for name in ("development.jsonl", "own-dev.jsonl", "own-test.jsonl"):
+        for line in (EVALS / name).read_text("utf-8").splitlines():
+            row = json.loads(line)
+            assert row["id"] not in ids
+            ids.add(row["id"])
+            assert set(row["gold"]) <= set(library.entries)
