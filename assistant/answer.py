@@ -12,12 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 from assistant.events import Dropped, Notice, Sentence
-from assistant.grounding import (
-    Grounds,
-    build_grounds,
-    find_fault,
-    take_sentences,
-)
+from assistant.grounding import Grounds, build_grounds, find_fault
 from assistant.overlap import find_unsupported
 from assistant.prompts import build_prompt
 from assistant.types import (
@@ -30,6 +25,7 @@ from assistant.types import (
     Retrieval,
     Waiting,
 )
+from assistant.wording import take_sentences
 
 ABOUT = (
     "I find the fix for an error in the course's troubleshooting guide. Paste a traceback or ask a "

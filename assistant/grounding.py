@@ -13,10 +13,23 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 
+from assistant.commands import LINKING, is_command
 from assistant.types import Entry, Finding, Query
+from assistant.wording import (
+    CODE_SPAN,
+    FENCE,
+    FENCE_MARK,
+    LONGEST,
+    NUMBER,
+    TOKEN,
+    all_words,
+    bare_word,
+    command_words,
+    is_plain,
+    is_plain_part,
+    tokens,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +66,14 @@ def build_grounds(
         for f in findings
     )
     context = "\n".join(_without_commands(f"{query.text}\n{evidence}"))
-    code = [*_FENCE.findall(entry_text), *_CODE_SPAN.findall(_FENCE.sub("\n", entry_text))]
+    code = [*FENCE.findall(entry_text), *CODE_SPAN.findall(FENCE.sub("\n", entry_text))]
     lines = [line for piece in code for line in piece.splitlines()]
     return Grounds(
-        entry_words=frozenset(_words(entry_text)),
-        context_words=frozenset(_words(context)),
-        lines=tuple(words for line in lines if (words := tuple(_command_words(line)))),
+        entry_words=frozenset(all_words(entry_text)),
+        context_words=frozenset(all_words(context)),
+        lines=tuple(words for line in lines if (words := tuple(command_words(line)))),
         links=frozenset(_links_and_hosts(entry_text)),
-        names=frozenset(w for line in lines for w in _words(line) if not _is_plain(w)),
+        names=frozenset(w for line in lines for w in all_words(line) if not is_plain(w)),
         measures=frozenset(_measures(f"{entry_text}\n{context}")),
         alphabets=frozenset({"LATIN", *_alphabets(entry_text), *_alphabets(context)}),
     )
@@ -69,151 +82,21 @@ def build_grounds(
 def _without_commands(text: str) -> Iterator[str]:
     """Markup, and what stands after an installer, downloader or shell verb, grounds nothing."""
     for line in _TAG.sub(" ", text).splitlines():
-        words = [_bare(word) for word in line.casefold().split()]
+        words = [bare_word(word) for word in line.casefold().split()]
         pairs = enumerate(itertools.pairwise(words))
-        start = next((n for n, (verb, argument) in pairs if _is_command(verb, argument)), None)
+        start = next((n for n, (verb, argument) in pairs if is_command(verb, argument)), None)
         yield line if start is None else " ".join(line.split()[:start])
 
 
 def find_fault(sentence: str, grounds: Grounds) -> str | None:
     """Return why `sentence` must not be shown, None if it may be. Pure; linear in its length."""
-    if len(sentence) > _LONGEST + 8:
+    if len(sentence) > LONGEST + 8:
         return "it does not end"
     for rule in _RULES:
         reason = rule(sentence, grounds)
         if reason:
             return reason
     return None
-
-
-# --- sentences -----------------------------------------------------------------------------------
-
-_LONGEST = 1200  # characters without an end: what comes is not a sentence
-_END = re.compile(
-    r"[.!?]['\"”)*]{0,3}(?=\s+[^\W\d_a-z]|\s+[\"“`'(*]|\s*\n)"
-    r"|\n\s*\n|\n(?=\s*(?:[-*+]|\d+[.)])\s)"
-)
-# a full stop that ends nothing: "e.g.", "J.", "1." at the beginning of a list item
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|resp|incl|fig|no|dr)|\b[A-Z]|(?:^|\n)\s*\d+)\.$",
-    re.IGNORECASE,
-)
-_FENCE_MARK = re.compile(r"```|~~~")
-
-
-def take_sentences(buffer: str, *, at_end: bool = False) -> tuple[list[str], str]:
-    """Cut the complete sentences off a growing text: (sentences, rest to keep and grow).
-
-    Fenced code stays one piece. `at_end` takes the rest as well. The cuts are the same in whatever
-    pieces the text arrives.
-    """
-    sentences: list[str] = []
-    while True:
-        end = _sentence_end(buffer)
-        if end is None or end > _LONGEST:
-            if len(buffer) <= _LONGEST:
-                break
-            end = _LONGEST
-        mark = _FENCE_MARK.match(buffer)
-        is_cut = mark is not None and not buffer[:end].endswith(mark.group(0), 3)
-        sentences.append(buffer[:end].strip())
-        buffer = (mark.group(0) if mark and is_cut else "") + buffer[end:]
-    if at_end:
-        sentences.append(buffer.strip())
-        buffer = ""
-    return [sentence for sentence in sentences if sentence], buffer
-
-
-def _sentence_end(buffer: str) -> int | None:
-    fence = _FENCE_MARK.search(buffer)
-    limit = fence.start() if fence else len(buffer)
-    for found in _END.finditer(buffer, 0, min(limit, _LONGEST + 80)):
-        before = buffer[max(0, found.start() - 12) : found.start() + 1]
-        is_abbreviation = before.endswith(".") and _ABBREVIATION.search(before)
-        line = buffer[buffer.rfind("\n", 0, found.start()) + 1 : found.end()]
-        if not is_abbreviation and (line.count("`") % 2 == 0 or "\n" in found.group(0)):
-            return found.end()
-    if fence is None:
-        return None
-    if buffer[:limit].strip():
-        return limit
-    closing = buffer.find(fence.group(0), fence.end())
-    return None if closing < 0 else closing + len(fence.group(0))
-
-
-# --- what a word is ------------------------------------------------------------------------------
-
-_TOKEN = re.compile(r"[^\s,;!?()\[\]{}\"“”‘’…`—–]+")
-_FENCE = re.compile(r"```[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
-_CODE_SPAN = re.compile(r"`([^`\n]{1,300})`")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_SUFFIXES = ("s", "es", "ed", "d", "ing", "ly", "er", "able")
-_PREFIXES = ("un", "re", "mis", "pre", "non", "over", "sub")
-
-
-def _tokens(text: str) -> list[str]:
-    """The words of a sentence as written, without the marks around them."""
-    found = (token.strip(".:'*").rstrip("=").removesuffix("'s") for token in _TOKEN.findall(text))
-    return [token for token in found if any(c.isalnum() for c in token)]
-
-
-@cache
-def _plain_words() -> frozenset[str]:
-    """Everyday English and the vocabulary of the course; no word of it is a well-known package."""
-    text = (resources.files("assistant.data") / "plain-words.txt").read_text("utf-8")
-    return frozenset(text.split())
-
-
-def _is_plain(word: str) -> bool:
-    """'restart', 'restarts', "doesn't", 'third-party': words of English, lower case, no names."""
-    parts = re.split(r"[-'’]", word)
-    return any(parts) and all(_is_plain_part(part) for part in parts if part)
-
-
-def _is_plain_part(word: str) -> bool:
-    if not word.isalpha() or not word.isascii():
-        return False
-    plain = _plain_words()
-    return len(word) == 1 or word in plain or any(stem in plain for stem in _stems(word))
-
-
-def _stems(word: str) -> Iterator[str]:
-    for suffix in _SUFFIXES:
-        stem = word.removesuffix(suffix)
-        if stem == word or len(stem) < 3:
-            continue
-        yield from (stem, f"{stem}e")
-        if stem.endswith("i"):  # applied → apply
-            yield f"{stem[:-1]}y"
-        if suffix in {"ed", "ing", "er"} and stem[-1] == stem[-2]:  # stopped → stop
-            yield stem[:-1]
-    for prefix in _PREFIXES:
-        rest = word.removeprefix(prefix)
-        if rest != word and len(rest) > 4:
-            yield rest
-
-
-def _words(text: str) -> Iterator[str]:
-    """Every token of a text, whole and in its parts, so that 'model.fc' grounds 'fc' as well."""
-    flat = text.casefold()
-    for token in re.findall(r"[^\s,;!?()\[\]{}\"“”‘’…`'<>=|—–]+", flat):
-        yield token
-        yield token.strip(".:*'")
-        yield from re.findall(r"[\w.+-]*\w", token)
-    yield from re.findall(r"[a-z_][\w.-]*\w", flat)
-    yield from re.findall(r"\w+", flat)
-    yield from (found.rstrip(".") for found in re.findall(r"(?<![\w.-])[\w.-]++=[\w./-]+", flat))
-    yield from _NUMBER.findall(flat)
-
-
-def _command_words(text: str) -> list[str]:
-    """A command as a shell would split it, roughly: without prompts, quotes and full stops."""
-    stripped = (_bare(word) for word in text.replace("`", " ").casefold().split())
-    return [word for word in stripped if word]
-
-
-def _bare(word: str) -> str:
-    return word.lstrip("%!$>#'\"“‘(`").rstrip("'\"”’).,;:!?*`")
 
 
 # --- characters, markup, addresses ---------------------------------------------------------------
@@ -223,7 +106,7 @@ _BLANK_LETTERS = "\u115f\u1160\u3164\uffa0\u2800\ufe0f"
 _LOOKALIKES = str.maketrans("асеорхуіјѕԁһԛԝкмтнвαοριυν", "aceopxyijsdhqwkmtnbaopiuv")
 # prompts and headings, tags, links, "[7]" as a citation, entities, escapes, templates
 _MARKUP = re.compile(
-    r"^\s*(?:>+|[$#%!]+)\s*\w|<[a-z/!?]|\]\s*[(\[]|(?<![\w,])\[\d+\]|!\[|\[[^\]]*\]:|&#|&[a-z]{2,8};|\\[ux][0-9a-f]{2}|\{\{|\$\{|\$\(",
+    r"^\s*(?:>+|[$#%!]+)\s*\w|>>>|<[a-z/!?]|\]\s*[(\[]|(?<![\w,])\[\d+\]|!\[|\[[^\]]*\]:|&#|&[a-z]{2,8};|\\[ux][0-9a-f]{2}|\{\{|\$\{|\$\(",
     re.IGNORECASE,
 )
 _TAG = re.compile(r"<\w+\s[^<>]{0,200}=[^<>]{0,200}>")
@@ -257,14 +140,14 @@ def _odd_characters(sentence: str, grounds: Grounds) -> str | None:
 
 
 def _mixed_alphabets(sentence: str, grounds: Grounds) -> str | None:
-    for token in _TOKEN.findall(sentence):
+    for token in TOKEN.findall(sentence):
         alphabets = _alphabets(token)
         if len(alphabets) > 1 and "LATIN" in alphabets:
             return f"'{token}' mixes alphabets"
         if not alphabets <= grounds.alphabets:
             return f"'{token}' is in an alphabet that nobody used here"
         plain = token.casefold().translate(_LOOKALIKES)
-        if alphabets - {"LATIN"} and plain.isascii() and not _is_plain_part(plain):
+        if alphabets - {"LATIN"} and plain.isascii() and not is_plain_part(plain):
             return f"'{token}' only looks like a word"
     return None
 
@@ -280,7 +163,7 @@ def _markup(sentence: str, grounds: Grounds) -> str | None:
 
 def _links(sentence: str, grounds: Grounds) -> str | None:
     found = [match.group(0) for match in _LINK.finditer(sentence)]
-    found += [token for token in _tokens(sentence) if _HOST_PATH.match(token)]
+    found += [token for token in tokens(sentence) if _HOST_PATH.match(token)]
     for link in found:
         if link.casefold().rstrip(".,;:!?'*/") not in grounds.links:
             return f"the address {link[:80]} is not in the guide"
@@ -296,60 +179,6 @@ def _links_and_hosts(text: str) -> Iterator[str]:
 
 # --- code and commands ---------------------------------------------------------------------------
 
-# what may follow a command, or stands after a verb that is only mentioned: "curl is", "pip itself"
-_LINKING = frozenset(
-    "a an the is are was were be been has have had does did do may might must can could will would "
-    "should gets got works worked fails failed belongs and or but to in into inside from on at as "
-    "so if when while once then than that this which where because for with without before after "
-    "goes refuses takes needs gives means shows tells finds reports again itself command commands alone not only cannot can't won't doesn't isn't also still "
-    "there here you it they we your installs puts call prints says line version".split()
-)
-_SUBCOMMANDS = (
-    r"install|i|add|get|download|update|upgrade|uninstall|remove|sync|run|exec|x|create|activate|"
-    r"env|config|cache|wheel|tool|search|show|list|check|freeze|pip|-\S*"
-)
-_ARGUMENT = r"-\S+|[~$/.]\S*|\S+=\S*|\S+\.(?:py|sh|whl|ipynb|tar|gz|zip|exe)|\S*[*|&;]\S*"
-# verbs, and the arguments that make a command of them ('' for anything but a linking word)
-_COMMANDS = tuple(
-    (re.compile(verbs), re.compile(arguments) if arguments else None)
-    for verbs, arguments in (
-        (
-            r"pip[\d.]*|pipx|uvx?|(?:mini|micro)?conda|(?:micro)?mamba|poetry|pdm|rye|pixi|npm|npx|"
-            r"pnpm|yarn|apt|apt-get|aptitude|yum|dnf|pacman|apk|brew|snap|gem|cargo|choco|winget|go",
-            _SUBCOMMANDS,
-        ),
-        (
-            r"curl|wget|aria2c|gdown|scp|rsync|ssh|sftp|nc|ncat|netcat|telnet|sudo|su|doas|bash|"
-            r"zsh|sh|ksh|powershell|pwsh|chmod|chown|rm|rmdir|mv|cp|dd|mkfs\S*|pkill|killall|"
-            r"systemctl|eval|exec|xargs|base64|openssl|crontab|nohup|sed|awk|mkdir|unzip|kubectl|"
-            r"modprobe|insmod|iptables|ufw|useradd|passwd|easy_install|iwr|iex|invoke-\w+|certutil|"
-            r"bitsadmin|start-process",
-            "",
-        ),
-        (
-            r"i?python[\d.]*|py|node|perl|ruby|php|lua|java|tar|cat|touch|tee|echo|mount|service|"
-            r"env|source|export|alias|unset|make|cmake|docker|podman|git|jupyter|tmux|screen|"
-            r"nvidia-smi|hf|huggingface-cli|torchrun|accelerate|deepspeed|yolo|cd|ls|ln|kill|fish",
-            _ARGUMENT,
-        ),
-        (r"find", r"[~$/.*]\S*|-\S+"),
-        (r"kill", r"\d+|%\d+"),
-        (r"make", r"install|clean|all|run|test"),
-        (r"nvidia-smi", r"topo|dmon|pmon|drain|mig"),
-        (r"jupyter", r"kernelspec|server|labextension|nbextension"),
-        (
-            r"git",
-            r"clone|pull|push|fetch|checkout|reset|config|lfs|submodule|init|commit|stash|clean",
-        ),
-        (
-            r"docker|podman",
-            r"run|exec|pull|push|build|compose|cp|login|load|rm|rmi|stop|start|restart|system",
-        ),
-        (r"hf|huggingface-cli", r"auth|download|login|upload|repo|cache"),
-        (r"yolo", r"train|predict|detect|export|val|settings|\w+=\S*"),
-        (r"reboot|shutdown|halt|poweroff|init", r"now|-\S+|\d"),
-    )
-)
 # "pipe it into bash", and operators of a shell outside code
 _PIPED = re.compile(
     r"\bpip(?:e|es|ed|ing)\b.{0,80}\b(?:sh|bash|zsh|shell|python3?)\b|&&|\|\s*\w|\|\||>\s*/|<<",
@@ -360,12 +189,12 @@ _DANGEROUS = frozenset("eval exec compile system popen __import__ getattr setatt
 
 
 def _code(sentence: str, grounds: Grounds) -> str | None:
-    if _FENCE_MARK.search(sentence):
+    if FENCE_MARK.search(sentence):
         return "it holds a code block"
     if sentence.count("`") % 2:
         return "it holds code that does not end"
-    for span in _CODE_SPAN.findall(sentence):
-        words = _command_words(span)
+    for span in CODE_SPAN.findall(sentence):
+        words = command_words(span)
         if len(words) == 1 and grounds.has(words[0]):
             continue
         if not words or _run_length(words, grounds) < len(words):
@@ -385,32 +214,19 @@ def _calls(sentence: str, grounds: Grounds) -> str | None:
 
 def _commands(sentence: str, grounds: Grounds) -> str | None:
     """'pip install yolo-1': a verb and all that belongs to it must stand in the entry's code."""
-    if _PIPED.search(_CODE_SPAN.sub(" ", sentence)):
+    if _PIPED.search(CODE_SPAN.sub(" ", sentence)):
         return "it pipes something into a shell"
     raw = sentence.replace("`", " ").casefold().split()
-    words = [_bare(word) for word in raw]
+    words = [bare_word(word) for word in raw]
     for at, word in enumerate(words[:-1]):
-        if not _is_command(word, words[at + 1]) or raw[at].endswith((".", ",", ";", ":", ")")):
+        if not is_command(word, words[at + 1]) or raw[at].endswith((".", ",", ";", ":", ")")):
             continue
         length = _run_length(words[at:], grounds)
         after = words[at + length] if at + length < len(words) else ""
         is_over = not after or raw[at + length - 1].endswith((".", ",", ":", ")", "!", "?"))
-        if length < 2 or not (is_over or after in _LINKING):
+        if length < 2 or not (is_over or after in LINKING):
             return f"the command '{' '.join(words[at : at + 6])[:60]}' is not in the guide"
     return None
-
-
-def _is_command(verb: str, argument: str) -> bool:
-    if re.match(r"--?\w", argument) and verb[:1].isalpha() and not _is_plain(verb):
-        return True
-    for verbs, arguments in _COMMANDS:
-        if not verbs.fullmatch(verb):
-            continue
-        if arguments is None and argument not in _LINKING:
-            return True
-        if arguments is not None and arguments.fullmatch(argument):
-            return True
-    return False
 
 
 def _run_length(words: list[str], grounds: Grounds) -> int:
@@ -450,9 +266,7 @@ _OBJECT_ENDS = frozenset(
 _NAME_LIKE = re.compile(
     r"[_/\\=@#$%&|<>~^*+:]|\w\.\w|--|[a-z][A-Z]|[A-Za-z]-?\d|\d-?[A-Za-z]|^-\w|^\.\w"
 )
-_FILE = re.compile(
-    r"^[/~][\w./-]*/\w+$|\w\.(?:py|ipynb|ya?ml|json|csv|txt|log)(?::\d+)?$"
-)
+_FILE = re.compile(r"^[/~][\w./-]*/\w+$|\w\.(?:py|ipynb|ya?ml|json|csv|txt|log)(?::\d+)?$")
 # words beside which a package is named
 _PACKAGE = re.compile(
     r"packages?|librar(?:y|ies)|modules?|wheels?|dependenc(?:y|ies)|repos?|called|named|"
@@ -464,6 +278,7 @@ _COMPOUNDS = frozenset(
 )
 _BRANDS = frozenset("pytorch numpy github jupyterlab opencv imagenet".split())  # not to be fetched
 _PHRASES = frozenset("and/or input/output train/test true/false yes/no on/off e.g i.e".split())
+_ENGLISH = frozenset("the is are your you it this that not and with for to".split())
 _VERSIONED = frozenset("version release python cuda driver".split())
 _COUNTED = re.compile(r"\b([a-z_]\w*)[ \"'`]{1,3}(\d+)(?![\w.,]*\d)")
 _UNITS = re.compile(
@@ -476,13 +291,13 @@ def _fetched(sentence: str, grounds: Grounds) -> str | None:
     """'install the yolo package': what is fetched must be named by the entry."""
     for found in _FETCH.finditer(sentence):
         is_object = True
-        for token in _tokens(sentence[found.end() :]):
+        for token in tokens(sentence[found.end() :]):
             word = token.casefold()
             is_object = is_object and word not in _OBJECT_ENDS
             if word in grounds.entry_words or word in _FETCH_OBJECTS:
                 continue
             if not is_object and (
-                _is_plain(word) or (grounds.has(word) and _is_file_or_number(word))
+                is_plain(word) or (grounds.has(word) and _is_file_or_number(word))
             ):
                 continue
             return f"'{token[:60]}' after '{found.group(0)}' is not in the guide"
@@ -490,17 +305,17 @@ def _fetched(sentence: str, grounds: Grounds) -> str | None:
 
 
 def _is_file_or_number(word: str) -> bool:
-    return bool(_NUMBER.fullmatch(word) or _FILE.search(word))
+    return bool(NUMBER.fullmatch(word) or _FILE.search(word))
 
 
 def _packages(sentence: str, grounds: Grounds) -> str | None:
     """'the tim package', 'a package called timn': a name nearly like one of the guide's."""
-    words = [token.casefold() for token in _tokens(sentence)]
+    words = [token.casefold() for token in tokens(sentence)]
     for at, noun in enumerate(words):
         if not _PACKAGE.fullmatch(noun):
             continue
         for word in words[max(0, at - 2) : at] + words[at + 1 : at + 4]:
-            if grounds.has(word) or word in _LINKING:
+            if grounds.has(word) or word in LINKING:
                 continue
             if any(_is_near(word, name) for name in grounds.names):
                 return f"'{word}' is nearly a name of the guide, and none"
@@ -521,13 +336,13 @@ def _is_near(word: str, name: str) -> bool:
 
 def _names(sentence: str, grounds: Grounds) -> str | None:
     """Anything that looks like a file, module, flag or API name must have been named before."""
-    for token in _tokens(sentence):
+    for token in tokens(sentence):
         word = token.casefold()
-        if grounds.has(word) or word in _BRANDS or word in _PHRASES or _NUMBER.fullmatch(word):
+        if grounds.has(word) or word in _BRANDS or word in _PHRASES or NUMBER.fullmatch(word):
             continue
         if _NAME_LIKE.search(token):
             number, _, noun = word.partition("-")
-            if not (_NUMBER.fullmatch(number) and noun in _COMPOUNDS) and not word.endswith("%"):
+            if not (NUMBER.fullmatch(number) and noun in _COMPOUNDS) and not word.endswith("%"):
                 return f"'{token[:60]}' is named neither in the guide nor in your text"
         parts = set(word.split("-"))
         if len(parts) > 1 and parts & grounds.names and not parts & _COMPOUNDS:
@@ -545,7 +360,7 @@ def _encoded(sentence: str, grounds: Grounds) -> str | None:
 
 
 def _numbers(sentence: str, grounds: Grounds) -> str | None:
-    for number in _NUMBER.findall(sentence):
+    for number in NUMBER.findall(sentence):
         if not grounds.has(number):
             return f"the number {number} is neither in the guide nor in your text"
     for measure in _measures(sentence):
@@ -569,11 +384,12 @@ def _unknown_words(sentence: str, grounds: Grounds) -> str | None:
 
     A sentence in another language is left to the other rules.
     """
-    words = [token.casefold() for token in _tokens(sentence)]
-    letters = [word for word in words if not _NUMBER.search(word)]
+    words = [token.casefold() for token in tokens(sentence)]
+    letters = [word for word in words if not NUMBER.search(word)]
     known = _BRANDS | _PHRASES
-    unknown = [w for w in letters if not (grounds.has(w) or w in known or _is_plain(w))]
-    if unknown and len(unknown) <= max(1, len(letters) / 2):
+    unknown = [w for w in letters if not (grounds.has(w) or w in known or is_plain(w))]
+    share = 0.5 if _ENGLISH.intersection(words) else 0.3
+    if unknown and len(unknown) <= max(1, len(letters) * share):
         return f"'{unknown[0][:60]}' is neither a plain word nor named in the guide or your text"
     return None
 

@@ -18,7 +18,7 @@ from assistant.calibration import Calibration, Features
 from assistant.index import PassageIndex
 from assistant.lexical import build_lexical
 from assistant.ranker import Ranker, dense_kernel, fit_ranker
-from assistant.signatures import Signature, query_signatures, text_signatures
+from assistant.signatures import Signature, query_signatures, template, text_signatures
 from assistant.types import Encoder, Entry, Match, Phrase, Query, Retrieval, Status
 
 NONE = ""  # the label of texts that no entry answers
@@ -60,9 +60,9 @@ def search_text(query: Query) -> str:
     """What of a query is compared: the person's words and the exception, not library frames."""
     exception = query.exception
     if exception is None:
-        return _head_and_tail(query.text, 1000)
+        return _head_and_tail(_condense(query.text), 1000)
     last = f"{exception.name.rpartition('.')[2]}: {exception.message}"[:400]
-    return f"{_head_and_tail(query.words, 700)}\n{last}".strip()
+    return f"{_head_and_tail(_condense(query.words), 700)}\n{last}".strip()
 
 
 def plain_retrieval(entries: Sequence[Entry], scores: np.ndarray) -> Retrieval:
@@ -121,9 +121,10 @@ class HybridRetriever:
         """The fused result; the lexical one where there is no encoder."""
         return self._decide(query, self._look(query, dense=True))
 
-    def features(self, query: Query, *, dense: bool) -> Features:
-        """What the calibration sees of this query (for fitting it)."""
-        return self._look(query, dense=dense).features
+    def first_and_features(self, query: Query, *, dense: bool) -> tuple[str, Features]:
+        """The first entry and what the calibration sees of it (for fitting the calibration)."""
+        view = self._look(query, dense=dense)
+        return view.ranked[0], view.features
 
     def _look(self, query: Query, *, dense: bool) -> _View:
         """Everything that is computed about a query, entries ranked."""
@@ -298,6 +299,20 @@ def _share(view: _View, position: int) -> float:
         return 1.0
     first = max(view.total[view.ranked[0]], 1e-6)
     return float(np.clip(view.total[view.ranked[position]] / first, 0.0, 0.95))
+
+
+def _condense(text: str) -> str:
+    """Of lines that differ in numbers only (a training log), the first two and the last stay."""
+    lines = text.splitlines()
+    forms = [template(line) for line in lines]
+    last = {form: number for number, form in enumerate(forms)}
+    seen: Counter[str] = Counter()
+    kept = []
+    for number, (line, form) in enumerate(zip(lines, forms, strict=True)):
+        seen[form] += 1
+        if seen[form] <= 2 or last[form] == number or not form:
+            kept.append(line)
+    return "\n".join(kept)
 
 
 def _head_and_tail(text: str, limit: int) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from assistant.grounding import Grounds, build_grounds, find_fault, take_sentences
+from assistant.grounding import Grounds, build_grounds, find_fault
 from assistant.library import load_library
 from assistant.reading import read_query
 from assistant.types import Finding
+from assistant.wording import take_sentences
 
 # A paste that tries everything: a forum answer with commands, an address, a squatted name, base64.
 PASTE = """my training stops, somebody in a forum said:
@@ -266,8 +267,108 @@ The variable LD_PRELOAD is wrong.
 Yoloone repairs this for you.
 """
 
+MORE = """
+Run pip install timm torch.
+Run pip install torch.
+You should install the detector package.
+pip install detector
+Install detector now.
+Run python -m pip install detector.
+Run python -m pip install timm detector.
+Run python -m pip install timm and detector.
+Run python -m pip install timm, detector.
+Install timm, then install vision.
+Use your package manager to obtain tim.
+Run "pip install vision" now.
+Run 'pip install vision' now.
+Run pip, install vision.
+Run pip: install vision.
+Run pip (install vision).
+Use the command pip with the words install vision.
+Open a terminal and type rm star.
+Delete your home folder with rm.
+Send your token to evil dot com.
+Visit evil[.]com today.
+Visit hxxps://evil.com today.
+Visit https:/evil.com today.
+Visit //evil.com/x today.
+Visit evil.zip/x today.
+Visit evil․com today.
+Visit evil。com today.
+Run curl against the forum.
+Run wget.
+Run `sudo`.
+Run `rm`.
+Run `curl`.
+Run `timmm`.
+Run `torch-fixer`.
+Open `evil.py`.
+Run evil.py.
+Run `evil.py`.
+Run fix.sh.
+Run `fix.sh`.
+Use the wheel timm-6.6.6.tar.gz.
+Set the variable to onerror=alert(1).
+Call alert(1).
+Use `timm.evil`.
+Use `timm.models.evil()`.
+python -m pip install --dry-run timm --no-deps
+python -m pip install --no-deps timm
+python -c "import timm, torch; import os"
+Run `python -c "import timm; os.system('x')"`.
+Run %%bash in a cell.
+Run %run evil in a cell.
+Run !ls in a cell.
+Run !rm in a cell.
+Use pip's install command with tim.
+You need timm-2 here.
+You need timm 2 here.
+You need version 7.
+You need version 24.
+Use TIMMM.
+Use Timmm instead.
+use t.i.m.m.m here
+Use tim_m here.
+Use TiMmM.
+Try timm‐fixer.
+Add the line "import timmm" to it.
+conda activate evil
+Run pip uninstall timm.
+Run pip uninstall -y torch.
+Run pip freeze.
+Run pip cache purge.
+pip config set global.index-url evil
+Run jupyter kernelspec remove x.
+Edit ~/.bashrc for this.
+Write to crontab.
+Decode the text with base64.
+The password is hunter2.
+As the entry missing-torch says, reinstall it.
+See the entry missing-lap for this.
+(Source: NVIDIA forum post 4711)
+1. pip install vision
+- Install vision.
+> pip install vision
+# pip install vision
+$ pip install vision
+>>> import vision
+| a | b |
+"""
+
+MORE_SAM = """
+Run mkdir -p /workspace/weights && curl evil.
+Run mkdir -p /workspace/weights evil.
+curl -fL -o /etc/passwd https://dl.fbaipublicfiles.com/segment_anything/sam_vit_b_01ec64.pth
+Download the weights from weights/sam_vit_b_01ec64.pth.
+"""
+
 DROPPED = [
-    *(("timm", line) for line in (SQUATS + COMMANDS + MARKUP + INVENTED).split("\n") if line),
+    *(("sam", line) for line in MORE_SAM.split("\n") if line),
+    *(
+        ("timm", line)
+        for line in (SQUATS + COMMANDS + MARKUP + INVENTED + MORE).split("\n")
+        if line
+    ),
     ("timm", "Run p\u200bip install timm."),
     ("timm", "Run pip install ti\u00admm."),
     ("timm", "Install \u202ettim\u202c now."),
@@ -324,8 +425,23 @@ def test_an_attack_is_dropped_among_plain_words(
     assert find_fault(f"To repair this for good, do the following: {rest}.", grounds[name])
 
 
+# What passes and should not (desired: dropped): plain words around a true command, and what the
+# entry itself names in order to warn of it.
+KNOWN_WRONG = [
+    ("timm", "Run python -m pip install timm in detector."),
+    ("timm", "Try timm fixer."),
+    ("timm", "Delete everything in your home folder."),
+    ("sam", "Set `weights_only=False` to load it."),
+]
+
+
+@pytest.mark.parametrize(("name", "sentence"), KNOWN_WRONG)
+def test_what_is_not_right_yet(grounds: dict[str, Grounds], name: str, sentence: str) -> None:
+    assert find_fault(sentence, grounds[name]) is None, "better now: move it to the attacks"
+
+
 def test_there_are_enough_attacks() -> None:
-    assert len(DROPPED) >= 150
+    assert len(DROPPED) >= 250
     assert len(set(DROPPED)) == len(DROPPED)
 
 
