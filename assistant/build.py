@@ -57,7 +57,10 @@ def build_retriever(settings: Settings) -> BuildRetriever:
         if library.fingerprint not in lexical:
             lexical.clear()
             lexical[library.fingerprint] = HybridRetriever(
-                library.entries, passages, calibration=load_calibration()
+                library.entries,
+                passages,
+                calibration=load_calibration(),
+                folder=settings.cache_dir / "index",
             )
         retriever = lexical[library.fingerprint]
         if not dense:

@@ -123,7 +123,7 @@ def setup() -> None:
 
     prepare_environment(os.environ)
     settings = _settings()
-    from assistant.index import check_folder
+    from assistant.files import check_folder
 
     check_folder(settings.cache_dir)
     from assistant.backends.convert import convert_gguf
@@ -419,9 +419,9 @@ def _print_json(shape: dict[str, Any]) -> None:
 
 
 def _fail(error: AssistantError) -> None:
-    print(error.message, file=sys.stderr)
-    if error.hint:
-        print(error.hint, file=sys.stderr)
+    from assistant.render import strip_controls
+
+    print(strip_controls(f"{error.message}\n{error.hint}".strip()), file=sys.stderr)
     _leave(error.exit_code)
 
 

@@ -33,8 +33,12 @@ class SentenceEncoder:
 
     @property
     def id(self) -> str:
-        """Changes whenever the same text would get another vector."""
-        return _BUILTIN_ID if self._model == "builtin" else self._model
+        """Changes whenever the same text would get another vector, also when a folder changes."""
+        if self._model == "builtin":
+            return _BUILTIN_ID
+        weights = sorted(Path(self._model).glob("*.safetensors"))
+        stamps = [f"{file.stat().st_size}.{file.stat().st_mtime_ns}" for file in weights]
+        return "@".join([self._model, *stamps])
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return float32 [len(texts), dim], rows of length 1. Raises EncoderError."""

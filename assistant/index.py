@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -19,7 +17,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from assistant.errors import CacheError
+from assistant.files import write_atomically
 from assistant.types import Encoder
 
 _FORMAT = 2
@@ -108,34 +106,6 @@ def load_seed(encoder_id: str) -> dict[str, np.ndarray]:
         names = loaded["names"]
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return {name.decode(): row for name, row in zip(names, rows, strict=True)}
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` so that `path` holds either the old or the new content. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def check_folder(folder: Path) -> None:
-    """Raise CacheError (what, why, what to do) if nothing can be written into `folder`."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise CacheError(
-            f"Nothing can be written into the cache folder {folder}: {error.strerror or error}.",
-            hint="Free some space there, or set ASSISTANT_CACHE_DIR to another folder.",
-        ) from error
 
 
 def passage_key(encoder_id: str, passage: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import bm25s
 import numpy as np
@@ -60,7 +60,6 @@ class LexicalIndex:
     _words: TfidfVectorizer
     _characters: TfidfVectorizer
     _matrix: sparse.csr_matrix
-    _gram: np.ndarray = field(repr=False)
 
     def bm25(self, text: str) -> np.ndarray:
         """BM25 score of each passage for `text`: float32 [n], 0 where no word is shared."""
@@ -75,8 +74,8 @@ class LexicalIndex:
         return np.asarray((row @ self._matrix.T).toarray()[0], dtype=np.float32)
 
     def gram(self) -> np.ndarray:
-        """The same cosines among the passages themselves: float32 [n, n]."""
-        return self._gram
+        """The same cosines among the passages themselves: float32 [n, n]. Slow for many."""
+        return np.asarray((self._matrix @ self._matrix.T).toarray(), dtype=np.float32)
 
 
 def build_lexical(passages: Sequence[str]) -> LexicalIndex:
@@ -90,9 +89,7 @@ def build_lexical(passages: Sequence[str]) -> LexicalIndex:
         analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=rare
     )
     views = (words.fit_transform(passages), characters.fit_transform(passages))
-    matrix = _side_by_side(*views)
-    gram = np.asarray((matrix @ matrix.T).toarray(), dtype=np.float32)
-    return LexicalIndex(len(passages), bm25, words, characters, matrix, gram)
+    return LexicalIndex(len(passages), bm25, words, characters, _side_by_side(*views))
 
 
 def _features(

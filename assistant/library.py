@@ -102,16 +102,22 @@ def load_library(names: Sequence[str]) -> Library:
                     f"Entry '{entry.id}' is in {Path(first.file).name} and in "
                     f"{Path(entry.file).name}; the first one counts."
                 )
-    known = frozenset(entries)
-    phrases = tuple(
-        phrase if phrase.id in known else Phrase("", phrase.text) for phrase in load_phrases()
-    )
+    phrases = _join(load_phrases(), frozenset(entries))
     digest = hashlib.sha256()
     for guide in guides:
         digest.update(os.fsencode(guide.file) + b"\0" + guide.text.encode() + b"\0")
     for phrase in phrases:
         digest.update(f"{phrase.id}\0{phrase.text}\0".encode())
     return Library(guides, entries, phrases, tuple(notices), digest.hexdigest()[:16])
+
+
+def _join(phrases: Sequence[Phrase], known: frozenset[str]) -> tuple[Phrase, ...]:
+    """Phrases of entries that are not loaded speak for abstaining, but only beside the guides that
+    they were written for: in another guide an entry of another name may answer them."""
+    ids = {phrase.id for phrase in phrases if phrase.id}
+    if len(ids & known) * 2 < len(ids):
+        return tuple(phrase for phrase in phrases if not phrase.id or phrase.id in known)
+    return tuple(p if p.id in known else Phrase("", p.text) for p in phrases)
 
 
 def find_problems(guides: Sequence[Guide]) -> tuple[Problem, ...]:

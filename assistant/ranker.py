@@ -7,11 +7,16 @@ Williams, Gaussian Processes for Machine Learning (2006), 2.2 (prediction), 5.4.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy import linalg
+
+from assistant.files import write_atomically
 
 _RIDGE = 0.5  # chosen on the development cases; 0.1 to 1 differ by less than a point
 
@@ -40,6 +45,27 @@ def fit_ranker(kernel: np.ndarray, labels: Sequence[str]) -> Ranker:
     factor = linalg.cho_factor(_regular(kernel), overwrite_a=True, check_finite=False)
     weights = linalg.cho_solve(factor, targets, check_finite=False)
     return Ranker(names, weights.astype(np.float32))
+
+
+def cached_ranker(path: Path, kernel: Callable[[], np.ndarray], labels: Sequence[str]) -> Ranker:
+    """Read the ranker kept at `path`, or fit it to `kernel()` [n, n] and keep it there.
+
+    `path` must name what it was fitted to (a fingerprint). A damaged file, or one that cannot be
+    written, only costs the time of fitting.
+    """
+    names = tuple(sorted(set(labels)))
+    try:
+        data = path.read_bytes()
+        if data[:32] == hashlib.sha256(data[32:]).digest():
+            weights = np.frombuffer(data[32:], dtype=np.float32).reshape(len(labels), len(names))
+            return Ranker(names, weights)
+    except (OSError, ValueError):
+        pass
+    ranker = fit_ranker(kernel(), labels)
+    data = np.ascontiguousarray(ranker.weights).tobytes()
+    with contextlib.suppress(OSError):
+        write_atomically(path, hashlib.sha256(data).digest() + data)
+    return ranker
 
 
 def leave_one_out(kernel: np.ndarray, labels: Sequence[str]) -> np.ndarray:

@@ -7,21 +7,24 @@ with every passage of the knowledge, by words and by meaning. Knows the encoder 
 from __future__ import annotations
 
 import copy
+import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from assistant.calibration import Calibration, Features
 from assistant.index import PassageIndex
 from assistant.lexical import build_lexical
-from assistant.ranker import Ranker, dense_kernel, fit_ranker
+from assistant.ranker import Ranker, cached_ranker, dense_kernel
 from assistant.signatures import Signature, query_signatures, template, text_signatures
 from assistant.types import Encoder, Entry, Match, Phrase, Query, Retrieval, Status
 
 NONE = ""  # the label of texts that no entry answers
+_KERNEL = 1  # raise it when a kernel or the ridge changes, so that no old fit is taken
 _LEXICAL_WEIGHT = 1.0
 _WORDS_WEIGHT = 0.15  # BM25; 0.05 to 0.3 were better than none on the development cases
 _SIGNATURE_WEIGHT = 1.5  # an exact signature outranks every similarity
@@ -86,14 +89,18 @@ class HybridRetriever:
         passages: Sequence[Passage],
         *,
         calibration: Calibration,
+        folder: Path,
     ) -> None:
+        """`folder` keeps what was fitted, so that the next start need not fit it again."""
         self._entries = dict(entries)
         self._passages = tuple(passages)
         self._calibration = calibration
         self._labels = [passage.id for passage in passages]
         self._lexical = build_lexical([passage.text for passage in passages])
-        self._gram = self._lexical.gram()
-        self._ranker = fit_ranker(self._gram, self._labels)
+        self._folder = folder
+        self._ranker = cached_ranker(
+            self._file("lexical"), lambda: self._lexical.gram(), self._labels
+        )
         self._dense: tuple[PassageIndex, Encoder, Ranker] | None = None
         self._carried = _carried_signatures(self._entries, self._passages)
         self._titles = {
@@ -107,11 +114,22 @@ class HybridRetriever:
 
     def with_dense(self, index: PassageIndex, encoder: Encoder) -> HybridRetriever:
         """Return a retriever that also compares by meaning; `index` holds the same passages."""
-        vectors = index.vectors
-        gram = dense_kernel(vectors @ vectors.T) + _LEXICAL_WEIGHT * self._gram
+
+        def kernel() -> np.ndarray:
+            alike = dense_kernel(index.vectors @ index.vectors.T)
+            return np.asarray(alike + _LEXICAL_WEIGHT * self._lexical.gram(), dtype=np.float32)
+
         dense = copy.copy(self)
-        dense._dense = (index, encoder, fit_ranker(gram, self._labels))
+        ranker = cached_ranker(self._file(index.fingerprint), kernel, self._labels)
+        dense._dense = (index, encoder, ranker)
         return dense
+
+    def _file(self, kind: str) -> Path:
+        """Where a ranker is kept, named by everything that it was fitted to."""
+        digest = hashlib.sha256(f"{_KERNEL}\0{kind}\0".encode())
+        for passage in self._passages:
+            digest.update(f"{passage.id}\0{passage.text}\0".encode())
+        return self._folder / f"ranker-{digest.hexdigest()[:20]}.bin"
 
     def fast(self, query: Query) -> Retrieval:
         """Signature and lexical results; needs no encoder."""
@@ -159,6 +177,9 @@ class HybridRetriever:
 
     def _decide(self, query: Query, view: _View) -> Retrieval:
         confidence = self._calibration.confidence(view.features)
+        if view.ranked and view.support.get(view.ranked[0], 0.0) < 0:
+            # the same kind of fault of something else, such as another missing package
+            confidence = min(confidence, self._calibration.likely * 0.9)
         matches = tuple(
             Match(
                 id=id_,

@@ -196,7 +196,10 @@ class Assistant:
                 self._search_pool,
                 lambda: self._snapshots.wait(complete=True, seconds=_LOAD_SECONDS),
             )
-            snapshot = self._snapshots.current() or snapshot
+            earlier, snapshot = snapshot, self._snapshots.current() or snapshot
+            for line in snapshot.notices:
+                if line not in earlier.notices:
+                    yield Notice(line, "warning")
         answer.retrieval = await self._search(snapshot, answer.query, first)
         answer.mark("retrieve", began)
         yield Retrieved(answer.retrieval.matches, answer.retrieval.status, final=True)

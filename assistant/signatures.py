@@ -306,7 +306,9 @@ def _first_row(said: str, around: str) -> Signature | None:
         groups = found.groupdict()
         value = (groups.get("value") or groups.get("v2") or "").lower().replace("-", "_")
         family, _, fixed = row.family.partition(":")
-        return Signature(family, fixed or value, found.group(0)[:200])
+        said = found.group(0)[:200]
+        closing = "'" if said.count("'") % 2 else ""  # "No module named 'timm" lost its end
+        return Signature(family, fixed or value, said + closing)
     return None
 
 

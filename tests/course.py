@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from assistant.calibration import load_calibration
@@ -21,7 +22,9 @@ LAP = TIMM.replace("timm", "lap")
 
 def build_lexical_retriever(library: Library, dense: bool) -> tuple[Retriever, tuple[str, ...]]:
     passages = build_passages(library.entries, ())
-    return HybridRetriever(library.entries, passages, calibration=load_calibration()), ()
+    folder = Path(tempfile.gettempdir()) / "cv-troubleshooter-tests"  # fits are kept by content
+    calibration = load_calibration()
+    return HybridRetriever(library.entries, passages, calibration=calibration, folder=folder), ()
 
 
 def course_snapshots(guide: Path = GUIDE) -> Snapshots:

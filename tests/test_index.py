@@ -14,7 +14,8 @@ import pytest
 
 from assistant.encoders import SentenceEncoder
 from assistant.errors import CacheError, EncoderError
-from assistant.index import build_index, check_folder, load_seed, passage_key, write_atomically
+from assistant.files import check_folder, write_atomically
+from assistant.index import build_index, load_seed, passage_key
 from tests.fakes import FakeEncoder
 
 TEXTS = ["No module named timm", "CUDA out of memory", "the loss does not fall"]

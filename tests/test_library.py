@@ -67,11 +67,19 @@ def test_builtin_adds_the_shipped_guides(tmp_path: Path) -> None:
     assert {"boom", "missing-timm"} <= set(library.entries)
 
 
-def test_phrases_of_entries_that_are_not_loaded_become_decoys(tmp_path: Path) -> None:
+def test_phrases_of_missing_entries_become_decoys_beside_the_course_guide(tmp_path: Path) -> None:
+    """In a foreign guide, where another entry may answer them, they are left out."""
     path = put(tmp_path, "mine.md", "### Error: No timm {#missing-timm}\n\nInstall it.\n")
-    library = load_library([str(path)])
-    assert {phrase.id for phrase in library.phrases} <= {"", "missing-timm"}
-    assert len(library.phrases) == len(load_phrases())
+    foreign = load_library([str(path)])
+    assert {phrase.id for phrase in foreign.phrases} == {"", "missing-timm"}
+    assert len(foreign.phrases) < len(load_phrases())
+    most = "\n".join(
+        f"### Error: {id_} {{#{id_}}}\n\nDo it.\n"
+        for id_ in sorted({p.id for p in load_phrases() if p.id} - {"cls-token"})
+    )
+    course = load_library([str(put(tmp_path, "course.md", most))])
+    assert len(course.phrases) == len(load_phrases())
+    assert "cls-token" not in {phrase.id for phrase in course.phrases}
 
 
 def test_fingerprint_follows_the_text_and_nothing_else(tmp_path: Path) -> None:
