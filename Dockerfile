@@ -13,7 +13,7 @@ ENV PIP_NO_CACHE_DIR=1 \
     HF_HOME=/cache/huggingface
 
 WORKDIR /app
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY assistant assistant
 COPY knowledge knowledge
 
