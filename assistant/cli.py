@@ -7,7 +7,6 @@ Heavy imports stand inside the commands, so that `--help` answers at once. Exit 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from pathlib import Path
@@ -17,6 +16,8 @@ import typer
 
 from assistant import __version__
 from assistant.errors import AssistantError, InputError
+from assistant.render import doctor_json
+from assistant.terminal import print_eval, print_event, print_findings, print_json
 
 if TYPE_CHECKING:
     from assistant.events import Event
@@ -72,7 +73,7 @@ def ask(
             async for event in assistant.ask(query):
                 shown.append(event)
                 if not as_json:
-                    _print_event(event)
+                    print_event(event)
         finally:
             await assistant.aclose()
         return shown
@@ -84,7 +85,7 @@ def ask(
 
     shape = ask_json(events)
     if as_json:
-        _print_json(shape)
+        print_json(shape)
     _leave(0 if shape["answered"] else 1)
 
 
@@ -148,7 +149,7 @@ def entries(guide: GuideOption = None, as_json: JsonOption = False) -> None:
 
     library = load_library(_settings(guide=guide).guide)
     if as_json:
-        _print_json(entries_json(library.entries.values()))
+        print_json(entries_json(library.entries.values()))
         return
     for entry in library.entries.values():
         place = f"{Path(entry.file).name}:{entry.line}"
@@ -199,13 +200,13 @@ def probe(
     prober = build_prober(_settings())
     if show_list or name is None:
         if as_json:
-            _print_json(probes_json(prober.probes()))
+            print_json(probes_json(prober.probes()))
             return
         for info in prober.probes():
             print(f"{info.id:12} {info.title}: reads {info.reads}; never {info.never}")
         return
     findings = prober.run([name], target=target)
-    _print_findings(findings, _target_name(target), as_json)
+    _show_findings(findings, target, as_json)
     _leave_by(findings)
 
 
@@ -216,7 +217,7 @@ def doctor(target: TargetOption = None, as_json: JsonOption = False) -> None:
 
     prober = build_prober(_settings())
     findings = prober.run([info.id for info in prober.probes()], target=target)
-    _print_findings(findings, _target_name(target), as_json)
+    _show_findings(findings, target, as_json)
     _leave_by(findings)
 
 
@@ -242,9 +243,9 @@ def evaluate(
         outcomes[name] = found if name == "assistant" else with_best_threshold(found)
     shape = eval_json(",".join(settings.guide), outcomes)
     if as_json:
-        _print_json(shape)
+        print_json(shape)
         return
-    _print_eval(shape)
+    print_eval(shape)
 
 
 @app.callback(invoke_without_command=True)
@@ -332,90 +333,17 @@ def _within(data: bytes, limit: int, name: str) -> bytes:
     return data
 
 
-def _print_event(event: Event) -> None:
-    """One event as plain terminal text."""
-    from assistant.events import Done, Dropped, Fix, Loading, Notice, Probed, Retrieved, Sentence
-    from assistant.render import render_match, strip_controls
-
-    match event:
-        case Loading(what=what):
-            print(f"(loading {what} …)", file=sys.stderr)
-        case Retrieved(matches=matches, status=status, final=True) if status != "abstain":
-            print(strip_controls(render_match(matches, status)))
-        case Fix(fix=fix) if fix is not None:
-            _print_markdown(fix.text)
-        case Sentence(text=text):
-            print(strip_controls(text))
-        case Probed(finding=finding):
-            _print_findings((finding,), "", False)
-        case Notice(text=text):
-            print(strip_controls(f"({text})"), file=sys.stderr)
-        case Dropped():
-            pass
-        case Done(backend=backend) if backend:
-            print(strip_controls(f"— explained by {backend}; the fix is the guide's own"))
-
-
-def _print_markdown(text: str) -> None:
-    from rich.console import Console
-    from rich.markdown import Markdown
-
-    from assistant.render import strip_controls
-
-    clean = strip_controls(text)
-    if sys.stdout.isatty():
-        Console().print(Markdown(clean, hyperlinks=False))
-    else:
-        print(f"\n{clean}\n", flush=True)
-
-
-def _print_findings(findings: tuple[Finding, ...], target: str, as_json: bool) -> None:
-    from assistant.render import MARKS, doctor_json, strip_controls
-
+def _show_findings(findings: tuple[Finding, ...], target: str | None, as_json: bool) -> None:
     if as_json:
-        _print_json(doctor_json(target, findings))
-        return
-    for where in dict.fromkeys(finding.where for finding in findings):
-        print(strip_controls(f"Looked at: {where}"))
-    for finding in findings:
-        print(strip_controls(f"{MARKS[finding.status]} {finding.id:12} {finding.summary}"))
-        if finding.next:
-            print(strip_controls(f"    → {finding.next}"))
-
-
-def _print_eval(shape: dict[str, Any]) -> None:
-    from assistant.render import render_markdown_table
-
-    pipelines = shape["pipelines"]
-    names = [name for name in next(iter(pipelines.values())) if not name.startswith("by_")]
-    rows = [[name, *(_figure(pipelines[p][name]) for p in pipelines)] for name in names]
-    print(render_markdown_table(("figure", *pipelines), rows))
-    first = next(iter(pipelines.values()))
-    kinds = [
-        [kind, str(group["cases"]), _figure(group["right_answer_rate"])]
-        for kind, group in first["by_kind"].items()
-    ]
-    print("\n" + render_markdown_table(("kind", "cases", "right_answer_rate"), kinds))
-
-
-def _figure(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-def _target_name(target: str | None) -> str:
-    return target or "own"
+        print_json(doctor_json(target or "own", findings))
+    else:
+        print_findings(findings)
 
 
 def _leave_by(findings: tuple[Finding, ...]) -> None:
     """A refused row is a usage error; what a probe found is not a failure of the command."""
     if any(finding.status == "refused" for finding in findings):
         raise typer.Exit(2)
-
-
-def _print_json(shape: dict[str, Any]) -> None:
-    print(json.dumps(shape, ensure_ascii=False, indent=2))
 
 
 def _fail(error: AssistantError) -> None:

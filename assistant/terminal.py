@@ -1,0 +1,92 @@
+"""Events and findings as plain terminal text.
+
+Everything that comes from a person, a model or a machine has its control codes taken out. Knows no
+commands and decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from assistant.events import (
+    Done,
+    Event,
+    Fix,
+    Loading,
+    Notice,
+    Probed,
+    Retrieved,
+    Sentence,
+)
+from assistant.render import MARKS, render_markdown_table, render_match, strip_controls
+from assistant.types import Finding
+
+
+def print_event(event: Event) -> None:
+    """Print one event: the answer to standard output, what is going on to standard error."""
+    match event:
+        case Loading(what=what):
+            print(f"(loading {what} …)", file=sys.stderr)
+        case Retrieved(matches=matches, status=status, final=True) if status != "abstain":
+            print(strip_controls(render_match(matches, status)))
+        case Fix(fix=fix) if fix is not None:
+            print_markdown(fix.text)
+        case Sentence(text=text):
+            print(strip_controls(text))
+        case Probed(finding=finding):
+            print_findings((finding,))
+        case Notice(text=text):
+            print(strip_controls(f"({text})"), file=sys.stderr)
+        case Done(backend=backend) if backend:
+            print(strip_controls(f"— explained by {backend}; the fix is the guide's own"))
+        case _:
+            pass
+
+
+def print_markdown(text: str) -> None:
+    """Print guide text: laid out in a terminal, as it stands in a pipe."""
+    clean = strip_controls(text)
+    if not sys.stdout.isatty():
+        print(f"\n{clean}\n", flush=True)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console().print(Markdown(clean, hyperlinks=False))
+
+
+def print_findings(findings: tuple[Finding, ...]) -> None:
+    """Print what probes found, below the environment that they looked at."""
+    for where in dict.fromkeys(finding.where for finding in findings):
+        print(strip_controls(f"Looked at: {where}"))
+    for finding in findings:
+        print(strip_controls(f"{MARKS[finding.status]} {finding.id:12} {finding.summary}"))
+        if finding.next:
+            print(strip_controls(f"    → {finding.next}"))
+
+
+def print_eval(shape: dict[str, Any]) -> None:
+    """Print the figures of an `eval` object as tables."""
+    pipelines = shape["pipelines"]
+    first = next(iter(pipelines.values()))
+    names = [name for name in first if not name.startswith("by_")]
+    rows = [[name, *(_figure(pipelines[p][name]) for p in pipelines)] for name in names]
+    print(render_markdown_table(("figure", *pipelines), rows))
+    kinds = [
+        [kind, str(group["cases"]), _figure(group["right_answer_rate"])]
+        for kind, group in first["by_kind"].items()
+    ]
+    print("\n" + render_markdown_table(("kind", "cases", "right_answer_rate"), kinds))
+
+
+def print_json(shape: dict[str, Any]) -> None:
+    """Print one JSON object; control codes are escaped by JSON itself."""
+    print(json.dumps(shape, ensure_ascii=False, indent=2))
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
