@@ -66,7 +66,7 @@ class _Answer:
     sentences: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     backend: str = ""
-    fingerprint: str = ""
+    snapshot: Snapshot | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     def mark(self, stage: str, since: float | None = None) -> None:
@@ -181,7 +181,6 @@ class Assistant:
             raise self._snapshots.failure or AssistantError(
                 "The guide could not be loaded in time."
             )
-        answer.fingerprint = snapshot.fingerprint
         for line in snapshot.notices:
             yield Notice(line, "warning")
         first = await self._run(self._search_pool, snapshot.retriever.fast, answer.query)
@@ -200,6 +199,7 @@ class Assistant:
             for line in snapshot.notices:
                 if line not in earlier.notices:
                     yield Notice(line, "warning")
+        answer.snapshot = snapshot
         answer.retrieval = await self._search(snapshot, answer.query, first)
         answer.mark("retrieve", began)
         yield Retrieved(answer.retrieval.matches, answer.retrieval.status, final=True)
@@ -238,8 +238,8 @@ class Assistant:
 
     async def _explain(self, answer: _Answer) -> AsyncIterator[Event]:
         """The model's checked sentences, or what to do when no entry is good enough."""
-        snapshot = self._snapshots.current()
-        if answer.fix is None or snapshot is None or answer.fix.entry not in snapshot.entries:
+        snapshot = answer.snapshot  # the one that the fix came from, also if guides changed since
+        if answer.fix is None or snapshot is None:
             for line in abstention(answer.query, answer.retrieval):
                 answer.sentences.append(line)
                 yield Sentence(line)
@@ -294,7 +294,7 @@ class Assistant:
             match_ids=tuple(match.id for match in answer.retrieval.matches),
             fix=answer.fix,
             text=" ".join(answer.sentences),
-            fingerprint=answer.fingerprint,
+            fingerprint=answer.snapshot.fingerprint if answer.snapshot else "",
             findings=tuple(answer.findings),
         )
         return Done(turn, status, answer.backend, tuple(answer.seconds.items()))
