@@ -2,7 +2,7 @@
 
 Learns from the passages that the knowledge itself holds (titles, symptoms, phrases), so it fits
 any guide in a fraction of a second when the index is made. Source of the formulas: Rasmussen &
-Williams, Gaussian Processes for Machine Learning (2006), 2.2 (prediction), 5.4.2 (leave-one-out).
+Williams, Gaussian Processes for Machine Learning (2006), 2.2.
 """
 
 from __future__ import annotations
@@ -66,13 +66,6 @@ def cached_ranker(path: Path, kernel: Callable[[], np.ndarray], labels: Sequence
     with contextlib.suppress(OSError):
         write_atomically(path, hashlib.sha256(data).digest() + data)
     return ranker
-
-
-def leave_one_out(kernel: np.ndarray, labels: Sequence[str]) -> np.ndarray:
-    """Scores [n, labels] that each passage would get if it had not been learned from."""
-    _, targets = _targets(labels)
-    inverse = linalg.inv(_regular(kernel).astype(np.float64), overwrite_a=True, check_finite=False)
-    return np.asarray(targets - (inverse @ targets) / np.diag(inverse)[:, None])
 
 
 def _targets(labels: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:

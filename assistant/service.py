@@ -96,19 +96,9 @@ class Assistant:
         """The knowledge in force, None while it is being loaded."""
         return self._snapshots.current()
 
-    @property
-    def is_complete(self) -> bool:
-        """Is the search model loaded as well (or known not to come)?"""
-        return self._snapshots.is_complete
-
     def backend_status(self) -> BackendStatus:
         """Whether the language model can answer now."""
         return self._backend.status()
-
-    @property
-    def backend_name(self) -> str:
-        """Short name of the language model."""
-        return self._backend.name
 
     def probes(self) -> tuple[ProbeInfo, ...]:
         """The probes that can be run."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from assistant.calibration import Calibration, Features, load_calibration
-from assistant.ranker import dense_kernel, fit_ranker, leave_one_out
+from assistant.ranker import dense_kernel, fit_ranker
 
 KERNEL = np.array([[1, 0.8, 0], [0.8, 1, 0], [0, 0, 1]], dtype=np.float32)
 LABELS = ["a", "a", "b"]
@@ -29,25 +29,9 @@ def test_the_nearest_label_wins() -> None:
     assert ranker.scores(np.zeros(3, dtype=np.float32)) == pytest.approx([0, 0])
 
 
-def test_leaving_one_out_is_fitting_without_it() -> None:
-    rng = np.random.default_rng(7)
-    points = rng.normal(size=(8, 3))
-    kernel = np.exp(-((points[:, None] - points[None]) ** 2).sum(-1)).astype(np.float32)
-    labels = list("abcabcab")
-    quick = leave_one_out(kernel, labels)
-    names = sorted(set(labels))
-    targets = np.array([[float(label == name) for name in names] for label in labels]) - 1 / 3
-    for n in range(8):
-        rest = [m for m in range(8) if m != n]
-        inner = kernel[np.ix_(rest, rest)] + 0.5 * np.eye(7)
-        slow = kernel[n, rest] @ np.linalg.solve(inner, targets[rest])
-        assert quick[n] == pytest.approx(slow, abs=1e-4)
-
-
 def test_fitting_leaves_the_kernel_alone() -> None:
     kernel = KERNEL.copy()
     fit_ranker(kernel, LABELS)
-    leave_one_out(kernel, LABELS)
     assert np.array_equal(kernel, KERNEL)
 
 

@@ -388,11 +388,9 @@ async def test_a_question_asked_while_loading_is_answered() -> None:
     gate.lexical.set()
     await asyncio.wait_for(until(lambda e: e == Loading("the search model")), 5)
     assert any(isinstance(event, Fix) for event in events), "the fix does not wait for the encoder"
-    assert not assistant.is_complete
     gate.dense.set()
     await asyncio.wait_for(task, 5)
     assert done(events).status == "answer"
-    assert assistant.is_complete
 
 
 async def test_without_any_guide_the_reason_is_raised(tmp_path: Path) -> None:
@@ -451,7 +449,6 @@ async def test_the_model_loads_in_the_background_and_its_failure_is_no_ones_prob
 
     assistant = make(FakeBrokenBackend(f"{GOOD} "))
     assert texts(await collect(assistant), Sentence) == [GOOD]
-    assert assistant.backend_name == "fake model"
     assert assistant.backend_status().state == "ready"
     assert [info.id for info in assistant.probes()] == ["gpu"]
     assert [target.name for target in assistant.targets()] == ["own"]

@@ -37,7 +37,12 @@
   };
   const follow = () => {
     const answers = document.querySelectorAll('#chat [data-testid="bot"]');
-    if (answers.length > count) pinned = answers[answers.length - 1];
+    if (answers.length > count) {
+      pinned = answers[answers.length - 1];
+      // on a phone the Send button stands a screen below the chat
+      const chat = document.querySelector("#chat");
+      if (chat.getBoundingClientRect().top < 0) chat.scrollIntoView({ block: "start" });
+    }
     count = answers.length;
     if (!pinned || !pinned.isConnected) return;
     const parent = scroller(pinned);

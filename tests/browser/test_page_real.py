@@ -76,6 +76,17 @@ def test_the_first_line_in_view_is_what_to_do(tab: Page) -> None:
     expect(tab.get_by_text("For training, keep the model in float32").first).to_be_in_viewport()
 
 
+def test_on_a_phone_too(chromium: Browser, address: str) -> None:
+    """There the Send button stands below the fold, and pressing it has scrolled the chat away."""
+    phone = chromium.new_page(viewport={"width": 390, "height": 844})
+    phone.goto(address)
+    phone.get_by_label("Your error or question").fill("No module named 'lap'")
+    phone.get_by_role("button", name="Send", exact=True).click()
+    expect(phone.get_by_text("complete after").first).to_be_attached(timeout=90_000)
+    expect(phone.locator("#chat h3").last).to_be_in_viewport()
+    phone.close()
+
+
 def test_no_control_code_reaches_the_page(tab: Page) -> None:
     assert "\x1b" not in tab.content()
     assert "[0;31m" not in tab.inner_text("#chat")
