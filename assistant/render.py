@@ -21,7 +21,7 @@ from assistant.events import (
     Sentence,
     Understood,
 )
-from assistant.types import Entry, Finding, FixText, Match, ProbeInfo, Status
+from assistant.types import Entry, Finding, FixText, Match, Parameter, ProbeInfo, Status
 
 # control codes but tab and newline; characters that hide or reorder; halves of characters
 _CONTROL = re.compile(
@@ -142,11 +142,22 @@ def probes_json(probes: Iterable[ProbeInfo]) -> dict[str, Any]:
                 "id": probe.id,
                 "title": probe.title,
                 "reads": probe.reads,
-                "parameters": list(probe.parameters),
+                "parameters": [parameter_json(parameter) for parameter in probe.parameters],
             }
             for probe in probes
         ]
     }
+
+
+def parameter_json(parameter: Parameter) -> dict[str, Any]:
+    """One parameter of a probe; a number's limits, a choice's choices, a path's default."""
+    shape: dict[str, Any] = {"name": parameter.name, "title": parameter.title}
+    shape |= {"kind": parameter.kind, "default": parameter.default}
+    if parameter.kind == "choice":
+        shape["choices"] = list(parameter.choices)
+    elif parameter.kind == "number":
+        shape |= {"low": parameter.low, "high": parameter.high}
+    return shape
 
 
 def render_markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

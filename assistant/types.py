@@ -8,7 +8,7 @@ numbers count from 1; spans are half-open character ranges into `Query.text`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -20,6 +20,8 @@ QueryKind = Literal["traceback", "message", "log", "text", "smalltalk", "empty"]
 Status = Literal["answer", "likely", "abstain"]
 FindingStatus = Literal["ok", "warn", "fail", "no_data", "refused", "timeout"]
 TargetKind = Literal["own", "interpreter", "kernel", "container"]
+ParameterKind = Literal["choice", "number", "path"]
+Ruling = Literal["confirmed", "ruled_out"]
 Role = Literal["system", "user", "assistant"]
 
 
@@ -184,11 +186,27 @@ class Retrieval:
 
 
 @dataclass(frozen=True, slots=True)
+class Clue:
+    """What a finding says about a cause, decided by the row's own rule.
+
+    `topic` is what it speaks of: a signature family ("torchvision-operator"), or a kind of fact and
+    its value ("missing_module=timm"). `text` is one plain sentence. `cause` is a regex (ignoring
+    case) that finds, among the causes of any guide's entry, the ones it decides; '' decides none.
+    """
+
+    topic: str
+    ruling: Ruling
+    text: str
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What one probe found on one target; `next` is what to do, '' if nothing.
 
     `where` names the environment that was looked at, in words that a learner understands.
-    `source` says what was read. `facts` are (name, value) pairs in reading order.
+    `source` says what was read. `facts` are (name, value) pairs in reading order. `age` is how many
+    seconds ago it was read; `pasted` marks one that a person brought from where we cannot look.
     """
 
     id: str
@@ -200,18 +218,39 @@ class Finding:
     seconds: float = 0.0
     where: str = ""
     facts: tuple[tuple[str, str], ...] = ()
+    clues: tuple[Clue, ...] = ()
+    age: float = 0.0
+    pasted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What a probe may be told: one of `choices`, a number in `low`..`high`, or a path that lies
+    inside the allowed roots. An empty `default` on a path means that it must be given."""
+
+    name: str
+    title: str
+    kind: ParameterKind
+    choices: tuple[str, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    default: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeInfo:
-    """What a reader may know of a probe before pressing its button."""
+    """What a reader may know of a probe before pressing its button.
+
+    `quick` rows need no parameter and little time, so `doctor` and the page may run them together.
+    """
 
     id: str
     title: str
     reads: str
     never: str
-    parameters: tuple[str, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
     seconds: float = 10.0
+    quick: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,8 +377,17 @@ class Prober(Protocol):
     def targets(self) -> tuple[Target, ...]:
         """Return the environments that can be looked at, the default first."""
 
-    def run(self, probe_ids: Sequence[str], *, target: str | None = None) -> tuple[Finding, ...]:
-        """Run rows on the named target (None: the default) and return one finding for each."""
+    def run(
+        self,
+        probe_ids: Sequence[str],
+        *,
+        target: str | None = None,
+        parameters: Mapping[str, str] | None = None,
+    ) -> tuple[Finding, ...]:
+        """Run rows on the named target (None: the default) and return one finding for each.
+
+        `parameters` are texts by parameter name; one that is not allowed gives a refused finding.
+        """
 
 
 class Retriever(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import zlib
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -239,7 +239,13 @@ class FakeProber:
     def targets(self) -> tuple[Target, ...]:
         return (Target("own", "own", ("python",), "the assistant's own"),)
 
-    def run(self, probe_ids: Sequence[str], *, target: str | None = None) -> tuple[Finding, ...]:
+    def run(
+        self,
+        probe_ids: Sequence[str],
+        *,
+        target: str | None = None,
+        parameters: Mapping[str, str] | None = None,
+    ) -> tuple[Finding, ...]:
         self.runs.append((tuple(probe_ids), target))
         refused = Finding("", "refused", "There is no such check.")
         return tuple(self._findings.get(id_, refused) for id_ in probe_ids)

@@ -84,7 +84,13 @@ class ProbeRunner:
         """Return the environments that can be looked at, the default first."""
         return tuple(self._targets.values())
 
-    def run(self, probe_ids: Sequence[str], *, target: str | None = None) -> tuple[Finding, ...]:
+    def run(
+        self,
+        probe_ids: Sequence[str],
+        *,
+        target: str | None = None,
+        parameters: Mapping[str, str] | None = None,
+    ) -> tuple[Finding, ...]:
         """Run rows on the named target (None: the first) and return one finding for each."""
         place = self._find_target(target)
         if place is None:

@@ -1,0 +1,148 @@
+"""Commands that answer: ask, serve, setup."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from assistant.cli.app import GuideOption, JsonOption, app, leave, read_settings
+from assistant.errors import InputError
+from assistant.terminal import print_event, print_json
+
+if TYPE_CHECKING:
+    from assistant.events import Event
+    from assistant.inputs import CleanText
+    from assistant.settings import Settings
+
+_SUFFIXES = {".log", ".txt", ".py", ".ipynb", ".png", ".jpg", ".jpeg"}
+
+
+@app.command()
+def ask(
+    text: Annotated[
+        str, typer.Argument(help="The error or question; '-' reads standard input; or a file.")
+    ],
+    guide: GuideOption = None,
+    model: Annotated[
+        str | None, typer.Option(help="Language model for this question; 'none' for none.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the fix for an error, or the answer to a question."""
+    from assistant.build import build_assistant
+    from assistant.service import Assistant
+
+    settings = read_settings(guide=guide, model=model)
+    query = _read_argument(text, settings)
+
+    async def go(assistant: Assistant) -> list[Event]:
+        shown: list[Event] = []
+        try:
+            async for event in assistant.ask(query):
+                shown.append(event)
+                if not as_json:
+                    print_event(event)
+        finally:
+            await assistant.aclose()
+        return shown
+
+    assistant = build_assistant(settings)
+    assistant.start()
+    events = asyncio.run(go(assistant))
+    from assistant.render import ask_json
+
+    shape = ask_json(events)
+    if as_json:
+        print_json(shape)
+    leave(0 if shape["answered"] else 1)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    guide: GuideOption = None,
+    model: Annotated[str | None, typer.Option(help="Language model; 'none' for none.")] = None,
+    root_path: Annotated[
+        str | None, typer.Option(help="Path prefix behind a proxy, e.g. /proxy/7860.")
+    ] = None,
+) -> None:
+    """Open the page in a browser tab."""
+    from assistant.build import build_assistant
+    from assistant.library import find_guide_files
+
+    settings = read_settings(guide=guide, model=model, host=host, port=port, root_path=root_path)
+    find_guide_files(settings.guide)
+    assistant = build_assistant(settings)
+    from assistant.web.app import build_app
+    from assistant.web.serve import choose_token
+    from assistant.web.serve import serve as serve_app
+
+    token = choose_token(settings)
+    web = build_app(assistant, settings, token=token)
+    assistant.start()
+    serve_app(web, settings, token=token, notify=lambda line: print(line, flush=True))
+    leave(0)
+
+
+@app.command()
+def setup() -> None:
+    """Get the default language model and make the search index (once)."""
+    from assistant.build import build_snapshots, prepare_environment
+
+    prepare_environment(os.environ)
+    settings = read_settings()
+    from assistant.files import check_folder
+
+    check_folder(settings.cache_dir)
+    from assistant.backends.convert import convert_gguf
+    from assistant.setup import ensure_default_model
+
+    folder = ensure_default_model(settings.cache_dir, convert=convert_gguf, report=print)
+    print(f"Language model: {folder}")
+    snapshots = build_snapshots(settings)
+    print("Making the search index …")
+    snapshots.load()
+    snapshot = snapshots.current()
+    for notice in snapshot.notices if snapshot else ():
+        print(notice)
+    print(f"Search index: {len(snapshot.entries) if snapshot else 0} entries are ready.")
+
+
+def _read_argument(text: str, settings: Settings) -> CleanText:
+    """Standard input, a file that exists, or the text itself (contracts, shapes)."""
+    from assistant.inputs import clean_text, read_bytes
+
+    limit = int(settings.max_upload_mb * 1_000_000)
+    if text == "-":
+        data = sys.stdin.buffer.read(limit + 1)
+        return read_bytes(_within(data, limit, "standard input"), name="standard input")
+    path = Path(text) if len(text) < 4096 and "\n" not in text and "\0" not in text else None
+    try:
+        is_file = path is not None and path.is_file()
+    except OSError:
+        is_file = False
+    if path is not None and is_file:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+        return read_bytes(_within(data, limit, text), name=path.name)
+    if path is not None and path.suffix.lower() in _SUFFIXES and len(text.split()) == 1:
+        raise InputError(
+            f"There is no file {text}.",
+            hint="Check the path, or put the error text itself in quotes.",
+        )
+    return clean_text(text)
+
+
+def _within(data: bytes, limit: int, name: str) -> bytes:
+    if len(data) > limit:
+        raise InputError(
+            f"{name} is larger than {limit // 1_000_000} MB.",
+            hint="Give the last part, for example: tail -n 2000 FILE | assistant ask -",
+        )
+    return data
