@@ -19,7 +19,7 @@ from assistant.render import (
     render_match,
     strip_controls,
 )
-from assistant.types import CodeBlock, Finding, FixText, Match, ProbeInfo, Query, Turn
+from assistant.types import CodeBlock, Finding, FixText, Match, Parameter, ProbeInfo, Query, Turn
 from tests.course import course_entries
 
 FIX = FixText("b", "Do it.", (CodeBlock("bash", "ls", 3),))
@@ -87,10 +87,14 @@ def test_the_shapes_of_the_other_commands() -> None:
     row = finding_json(FINDING)
     assert list(row)[:7] == ["id", "status", "summary", "next", "entries", "source", "seconds"]
     assert row["seconds"] == 0.1235
-    info = ProbeInfo("gpu", "GPU", "the driver", "nothing", ("x",))
-    assert probes_json([info]) == {
-        "probes": [{"id": "gpu", "title": "GPU", "reads": "the driver", "parameters": ["x"]}]
-    }
+    limit = Parameter("seconds", "how long", "number", low=1, high=9, default="3")
+    info = ProbeInfo("gpu", "GPU", "the driver", "nothing", (limit,))
+    [shape] = probes_json([info])["probes"]
+    assert list(shape) == ["id", "title", "reads", "parameters"]
+    assert shape["parameters"] == [
+        {"name": "seconds", "title": "how long", "kind": "number", "default": "3"}
+        | {"low": 1, "high": 9}
+    ]
     rows = entries_json(course_entries().values())["entries"]
     assert [list(row) for row in rows] == [["id", "kind", "title", "section", "file", "line"]] * 3
     assert rows[0]["id"] == "missing-timm"
