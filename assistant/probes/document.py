@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from assistant.types import Finding, FindingStatus
+from assistant.types import Clue, Finding, FindingStatus
 
 Document = Mapping[str, object]
 Facts = tuple[tuple[str, str], ...]
@@ -90,14 +90,20 @@ def as_gib(size: float) -> str:
 
 def describe_visible(document: Document) -> str:
     """CUDA_VISIBLE_DEVICES in words; of another Python's programs we do not know it."""
-    if not get(document, "own"):
-        return "cannot be seen from here"
     value = get(document, "visible_devices")
+    if value is None and not get(document, "known"):
+        return "cannot be seen from here"
     return "not set" if value is None else f'"{clean(value)}"'
 
 
 def build_finding(
-    probe_id: str, verdict: Verdict, *, where: str, source: str, facts: Sequence[tuple[str, str]]
+    probe_id: str,
+    verdict: Verdict,
+    *,
+    where: str,
+    source: str,
+    facts: Sequence[tuple[str, str]],
+    clues: Sequence[Clue] = (),
 ) -> Finding:
     """Put a verdict and the facts that are not empty together."""
     return Finding(
@@ -109,6 +115,7 @@ def build_finding(
         source=source,
         where=where,
         facts=tuple((name, value) for name, value in facts if value),
+        clues=tuple(dict.fromkeys(clues)),
     )
 
 

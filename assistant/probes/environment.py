@@ -22,12 +22,14 @@ from assistant.probes.document import (
     get_section,
     get_text,
 )
-from assistant.types import Finding
+from assistant.types import Clue, Finding
 
 SOURCE = "sys, platform, /etc/os-release, /dev/shm, resource limits, names of variables (no values)"
 _SMALL_SHM = 1 << 30  # Docker's default is 64 MiB
 _LITTLE_DISK, _NO_DISK = 10 << 30, 1 << 30
 _FEW_FILES = 1024
+_SHM = "/dev/shm"
+_OTHER_PYTHON = r"(?:another|other|wrong|different) (?:Python|environment|interpreter|kernel|venv)"
 
 
 def interpret_environment(document: Document, *, where: str) -> Finding:
@@ -43,13 +45,20 @@ def interpret_environment(document: Document, *, where: str) -> Finding:
     if not get_text(document, "executable"):
         verdict = Verdict("no_data", "The interpreter did not say what it is.")
     facts = _facts(document)
-    return build_finding("environment", verdict, where=where, source=SOURCE, facts=facts)
+    return build_finding(
+        "environment",
+        verdict,
+        where=where,
+        source=SOURCE,
+        facts=facts,
+        clues=list(_clues(document)),
+    )
 
 
 def _shared_memory(document: Document) -> Iterator[Verdict]:
-    size = get_number(document, "shm", "total")
-    if size is None or size >= _SMALL_SHM or get_text(document, "shm", "path") != "/dev/shm":
+    if not _is_small_shm(document):
         return
+    size = get_number(document, "shm", "total") or 0.0
     yield Verdict(
         "warn",
         f"Shared memory (/dev/shm) is only {as_gib(size)}: DataLoader workers hang or die.",
@@ -58,20 +67,60 @@ def _shared_memory(document: Document) -> Iterator[Verdict]:
     )
 
 
+def _is_small_shm(document: Document) -> bool:
+    size = get_number(document, "shm", "total")
+    return size is not None and size < _SMALL_SHM and get_text(document, "shm", "path") == _SHM
+
+
+def _shares_ipc(document: Document) -> str:
+    """Whether a container has the machine's own /dev/shm, which is half of the memory."""
+    size, memory = get_number(document, "shm", "total"), get_number(document, "memory_total")
+    if not get_text(document, "container") or size is None or not memory:
+        return ""
+    return "in force, by the size of /dev/shm" if size >= 0.4 * memory else "not in force"
+
+
 def _disk(document: Document) -> Iterator[Verdict]:
-    free = get_number(document, "cache", "free")
-    if free is None or free >= _LITTLE_DISK:
+    """The fullest of the disks on which downloads are kept."""
+    disks = [
+        (free, get_text(document, name, "path"))
+        for name in ("cache", "hub_cache", "torch_cache")
+        if (free := get_number(document, name, "free")) is not None
+    ]
+    if not disks or min(disks)[0] >= _LITTLE_DISK:
         return
+    free, path = min(disks)
     yield Verdict(
         "fail" if free < _NO_DISK else "warn",
-        f"Only {as_gib(free)} are free on the disk of {get_text(document, 'cache', 'path')}, where "
-        "downloaded models are kept.",
+        f"Only {as_gib(free)} are free on the disk of {path}, where downloaded models are kept.",
         "Make room there before the next download.",
     )
 
 
+def _clues(document: Document) -> Iterator[Clue]:
+    """What this place says about the faults that the row informs."""
+    size = get_number(document, "shm", "total")
+    if size is not None and get_text(document, "shm", "path") == _SHM:
+        small = _is_small_shm(document)
+        text = f"/dev/shm is {'only ' if small else ''}{as_gib(size)} large."
+        cause = r"shared memory|/dev/shm|\bshm\b|--ipc"
+        yield Clue("dataloader-worker", "confirmed" if small else "ruled_out", text, cause)
+    files = get_number(document, "limits", "open_files")
+    if files is not None:
+        few = 0 <= files < _FEW_FILES
+        text = f"A process may open {'any number of' if files < 0 else f'{files:.0f}'} files."
+        cause = r"open files|file descriptors|ulimit"
+        yield Clue("dataloader-worker", "confirmed" if few else "ruled_out", text, cause)
+    other = get_text(document, "pip_command", "interpreter")
+    if get(document, "known") and other:
+        foreign = os.path.dirname(other) != os.path.dirname(get_text(document, "executable"))
+        text = f"The command `pip` installs into {'another' if foreign else 'this same'} Python"
+        text += f": {other}." if foreign else "."
+        yield Clue("missing-module", "confirmed" if foreign else "ruled_out", text, _OTHER_PYTHON)
+
+
 def _pip(document: Document) -> Iterator[Verdict]:
-    """Only of our own Python do we know the PATH that its user has."""
+    """Only of our own Python and of running kernels do we know the PATH that its user has."""
     python = get_text(document, "executable")
     other = get_text(document, "pip_command", "interpreter")
     if get(document, "pip", "found") is False:
@@ -81,7 +130,7 @@ def _pip(document: Document) -> Iterator[Verdict]:
             f"{shlex.quote(python)} -m ensurepip, or `apt install python3-pip` on Ubuntu.",
             ("environment-reset",),
         )
-    elif get(document, "own") and other and os.path.dirname(other) != os.path.dirname(python):
+    elif get(document, "known") and other and os.path.dirname(other) != os.path.dirname(python):
         yield Verdict(
             "warn",
             f"The command `pip` installs into another Python: {other}.",
@@ -135,10 +184,12 @@ def _facts(document: Document) -> Facts:
         ("machine", get_text(document, "machine")),
         ("system", get_text(document, "system")),
         ("/dev/shm", _size(document, "shm", "total")),
+        ("--ipc=host", _shares_ipc(document)),
         ("open files", _limit(document, "open_files")),
         ("locked memory", _limit(document, "locked_memory")),
         ("file name encoding", get_text(document, "encoding")),
         ("free for downloads", _size(document, "cache", "free")),
+        ("free for the hub's files", _size(document, "hub_cache", "free")),
         ("CUDA_VISIBLE_DEVICES", describe_visible(document)),
         *((name, "set" if value else "not set") for name, value in _secrets(document)),
         ("hub token file", "there" if get(document, "token_file") else "none"),

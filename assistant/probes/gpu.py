@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from assistant.probes.document import (
     Document,
@@ -23,7 +23,7 @@ from assistant.probes.document import (
     get_text,
     get_texts,
 )
-from assistant.types import Finding
+from assistant.types import Clue, Finding
 
 SOURCE = (
     "NVML (libnvidia-ml), torch.cuda.is_available(), torch.cuda.get_arch_list(); no CUDA context"
@@ -32,6 +32,12 @@ _CPU_ENTRIES = ("why-ngc-container", "environment-reset")
 _SLOW_MHZ = 1000  # a GB10 under load runs at about 2400 MHz
 _BUSY_PERCENT = 80
 
+_CPU_BUILD = r"CPU|x86|without CUDA|not compiled with CUDA"
+_ARCHITECTURES = r"architecture|capability|sm_\d|compiled for|built for|too old"
+_LOAD = r"shared (?:object|library)|cannot be loaded|CUDA 12|runtime"
+
+# libcudart.so.12: cannot open shared object file
+_LIBRARY = re.compile(r"(lib[\w+-]{1,40})\.so")
 # sm_90, sm_90a, sm_120f, compute_120: kind, digits (the last is the minor version), variant
 _ARCHITECTURE = re.compile(r"(sm|compute)_(\d+)(\d)([af]?)")
 
@@ -39,7 +45,14 @@ _ARCHITECTURE = re.compile(r"(sm|compute)_(\d+)(\d)([af]?)")
 def interpret_gpu(document: Document, *, where: str) -> Finding:
     """Turn the collected document into a finding."""
     verdict = next(filter(None, (rule(document) for rule in _RULES)), None) or _healthy(document)
-    return build_finding("gpu", verdict, where=where, source=SOURCE, facts=_facts(document))
+    return build_finding(
+        "gpu",
+        verdict,
+        where=where,
+        source=SOURCE,
+        facts=_facts(document),
+        clues=list(_clues(document)),
+    )
 
 
 def runs_on(architecture: str, capability: tuple[int, int]) -> bool:
@@ -196,6 +209,31 @@ _RULES: tuple[Callable[[Document], Verdict | None], ...] = (
 def _healthy(document: Document) -> Verdict:
     version = get_text(document, "torch", "version")
     return Verdict("ok", f"torch {version} can use the GPU.{_device_words(document)}")
+
+
+def _clues(document: Document) -> Iterator[Clue]:
+    """What torch and the device say about the faults that this row informs."""
+    version = get_text(document, "torch", "version")
+    error = get_error(document, "torch")
+    if found := _LIBRARY.search(error):
+        text = f"`import torch` fails in this Python too: {error}"
+        yield Clue("missing-library", "confirmed", text, rf"{found[1]}|CUDA|library")
+    elif version:
+        yield Clue("missing-library", "ruled_out", f"torch {version} can be imported.", _LOAD)
+    if version and not get(document, "torch", "cuda") and not get(document, "torch", "hip"):
+        text = f"torch {version} is a CPU-only build."
+        for topic in ("cpu-only-torch", f"torch_version={version}"):
+            yield Clue(topic, "confirmed", text, _CPU_BUILD)
+    elif version:
+        text = f"torch {version} was built for CUDA {get_text(document, 'torch', 'cuda')}."
+        yield Clue("cpu-only-torch", "ruled_out", text, _CPU_BUILD)
+    capability = _capability(document)
+    if capability and (bad := _no_kernels(document)):
+        yield Clue("no-kernel-image", "confirmed", bad.summary, _ARCHITECTURES)
+    elif capability and get_texts(document, "torch", "architectures"):
+        name = f"{capability[0]}.{capability[1]}"
+        text = _harmless_words(document) or f"torch {version} holds code for this device ({name})"
+        yield Clue("no-kernel-image", "ruled_out", f"{text}.", _ARCHITECTURES)
 
 
 def _has_gpu(document: Document) -> bool:

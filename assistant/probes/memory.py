@@ -8,6 +8,7 @@ page cache as free, as it is.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from assistant.probes.document import (
     Document,
@@ -21,13 +22,21 @@ from assistant.probes.document import (
     get_section,
     get_text,
 )
-from assistant.types import Finding
+from assistant.types import Clue, Finding
 
 SOURCE = "NVML (libnvidia-ml), /proc/meminfo, /proc/pressure/memory, /dev/shm; no CUDA context"
 _ENTRIES = ("gpu-memory-reset", "clear-gpu-memory", "batch-size")
 _LOW, _VERY_LOW = 0.15, 0.05  # share of the memory that is left
 _CACHE_SHARE = 0.2  # page cache worth a word
 _PRESSURE = 10.0  # percent of the last 10 s in which every program waited for memory
+
+_LARGE_KERNEL = 1 << 30
+_MOST_KERNELS = 10
+_HELD = (
+    r"(?:other|another|previous|earlier|old) (?:\w+ )?(?:process|program|notebook|kernel|model|run)"
+    r"|not (?:been )?(?:released|freed)|still (?:holds?|held|in memory|loaded)|leftover|zombie"
+)
+_TOO_LITTLE = r"out of memory|too little|not enough|insufficient|\bRAM\b|exhausted"
 
 # full avg10=0.00 avg60=0.00 avg300=0.00 total=0
 _FULL_PRESSURE = re.compile(r"full avg10=(\d+\.\d+)")
@@ -36,8 +45,9 @@ _UNIFIED_NAME = re.compile(r"\bGB10\b|\bThor\b|\bOrin\b")
 
 def interpret_memory(document: Document, *, where: str) -> Finding:
     """Turn the collected document into a finding."""
-    facts = _facts(document)
-    return build_finding("memory", _judge(document), where=where, source=SOURCE, facts=facts)
+    verdict, facts = _judge(document), _facts(document)
+    clues = list(_clues(document, verdict))
+    return build_finding("memory", verdict, where=where, source=SOURCE, facts=facts, clues=clues)
 
 
 def is_unified(document: Document) -> bool:
@@ -87,12 +97,46 @@ def _judge(document: Document) -> Verdict:
 
 
 def _advice(document: Document) -> str:
+    """Which process to shut down: the one that holds most, by the name a learner knows it by."""
+    kernels = {pid: notebook for _, pid, notebook in _kernels(document)}
     holders = sorted(_holders(document), reverse=True)
     if holders:
         used, pid, name = holders[0]
+        if pid in kernels:
+            return (
+                f"The kernel of {kernels[pid]} (process {pid}) holds most on the GPU: "
+                f"{as_gib(used)}. Shut it down if you need it no more."
+            )
         holder = f"Process {pid} ({name or 'name unknown'}) holds most on the GPU: {as_gib(used)}. "
         return holder + "If it is a notebook of yours that you need no more, shut its kernel down."
+    largest = sorted(_kernels(document), reverse=True)
+    if largest and largest[0][0] >= _LARGE_KERNEL:
+        used, pid, notebook = largest[0]
+        return (
+            f"Of your notebooks {notebook} (process {pid}) holds most: {as_gib(used)}. Shut its "
+            "kernel down if you need it no more."
+        )
     return "Shut down the kernels of notebooks that you need no more; this assistant ends nothing."
+
+
+def _clues(document: Document, verdict: Verdict) -> Iterator[Clue]:
+    """What memory says about running out of it. That there is room now rules others' use out
+    only where we see who holds what; it says nothing about the failed run itself."""
+    holders = sorted(_holders(document), reverse=True)
+    if verdict.status in ("warn", "fail"):
+        for topic in ("out-of-memory", "process-killed"):
+            yield Clue(topic, "confirmed", verdict.summary, _TOO_LITTLE)
+        if holders:
+            yield Clue("out-of-memory", "confirmed", _advice(document), _HELD)
+    elif verdict.status == "ok" and get_rows(document, "nvml", "devices"):
+        if not holders:
+            text = "No process holds GPU memory now."
+            yield Clue("out-of-memory", "ruled_out", text, _HELD)
+        elif sum(used for used, _, _ in holders) < _LARGE_KERNEL:
+            text = f"Programs on the GPU hold only {as_gib(sum(h[0] for h in holders))} together."
+            yield Clue("out-of-memory", "ruled_out", text, _HELD)
+    if cache := _cache_words(document):
+        yield Clue("out-of-memory", "ruled_out", cache, r"\bleak")
 
 
 def _cards(document: Document) -> list[tuple[str, float, float]]:
@@ -111,6 +155,18 @@ def _holders(document: Document) -> list[tuple[float, str, str]]:
         (get_number(process, "used") or 0.0, get_text(process, "pid"), get_text(process, "name"))
         for device in get_rows(document, "nvml", "devices")
         for process in get_rows(device, "processes")
+    ]
+
+
+def _kernels(document: Document) -> list[tuple[float, str, str]]:
+    """Return (bytes, pid, notebook) of the running Jupyter kernels of this user."""
+    return [
+        (
+            get_number(row, "bytes") or 0.0,
+            get_text(row, "pid"),
+            get_text(row, "notebook") or "a notebook",
+        )
+        for row in get_rows(document, "kernels")
     ]
 
 
@@ -161,6 +217,11 @@ def _facts(document: Document) -> Facts:
         ("/dev/shm", as_gib(shm) if shm is not None else ""),
         ("container limit", as_gib(limit) if limit else ""),
         *holders,
+        *(
+            (f"kernel {pid}", f"{notebook}: {as_gib(used)} of main memory")
+            for used, pid, notebook in sorted(_kernels(document), reverse=True)[:_MOST_KERNELS]
+        ),
+        ("torch.cuda.mem_get_info()", _torch_words(document)),
         (
             "GPU processes together",
             as_gib(sum(h[0] for h in _holders(document))) if holders else "",
@@ -169,6 +230,14 @@ def _facts(document: Document) -> Facts:
 
 
 _SHOWN = ("MemTotal", "MemAvailable", "MemFree", "Cached", "SReclaimable", "SwapTotal", "SwapFree")
+
+
+def _torch_words(document: Document) -> str:
+    """What torch said, if it was asked; on unified memory its free half misses the cache."""
+    free, total = (get_number(document, "asked_torch", name) for name in ("free", "total"))
+    if free is None or total is None:
+        return get_error(document, "asked_torch")
+    return f"{as_gib(free)} of {as_gib(total)} free"
 
 
 def _nvml_words(document: Document) -> str:

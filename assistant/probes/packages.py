@@ -1,12 +1,11 @@
 """Row `packages`: what would be imported from this Python, which version, from which file.
 
-It refuses to know how the document was collected. Nothing was imported: a package that is found may
-still fail at import, which the row `gpu` finds out for torch.
+It refuses to know how the document was collected. Unless it was asked for, nothing was imported: a
+package that is found may still fail at import.
 """
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator
 
@@ -23,7 +22,8 @@ from assistant.probes.document import (
     get_text,
     get_texts,
 )
-from assistant.types import Finding
+from assistant.probes.versions import Mismatch, find_mismatches, read_package_version
+from assistant.types import Clue, Finding
 
 NAMES = (
     "torch", "torchvision", "numpy", "cv2", "timm", "ultralytics", "segment_anything", "lap", "pip",
@@ -33,25 +33,80 @@ SOURCE = (
 )
 _ENTRIES = ("environment-reset",)
 _DISTRIBUTION = {"cv2": "opencv-python", "segment_anything": "segment-anything"}
-
-# 2.10.0a0+b4e4ee81d3.nv25.12, 0.29.1+cu130: release numbers, then a local tag
-_VERSION = re.compile(r"(\d+)\.(\d+)[^+]*(?:\+(\w+))?")
-# torch (>=2.14.0), torch==2.13.0
-_REQUIREMENT = re.compile(r"torch\s*\(?\s*(==|>=)\s*(\d+)\.(\d+)")
-_LAST_KNOWN_PAIR = 14  # torch 2.N goes with torchvision 0.(N+15) up to 2.14
+_ABSENT = r"not (?:been )?installed|isn't installed|missing|never installed|lacks"
+_ELSEWHERE = r"(?:another|other|wrong|different) (?:Python|environment|interpreter|kernel|venv)"
+_SHADOW = r"shadow|local file|own file|file (?:named|called)|same name"
 
 
 def interpret_packages(document: Document, *, where: str) -> Finding:
     """Turn the collected document into a finding."""
     found = [name for name in NAMES if _is_installed(document, name)]
+    mismatches = [
+        Verdict("fail", mismatch.text, _mend(document, mismatch), _ENTRIES)
+        for mismatch in find_mismatches(document)
+    ]
+    complaints = [
+        *_asked(document),
+        *_shadows(document),
+        *mismatches,
+        *_broken(document),
+        *_missing(document),
+    ]
     verdict = combine(
-        [*_shadows(document), *_pairing(document), *_missing(document)],
-        healthy=f"All {len(found)} packages of the course are installed in this Python.",
+        complaints,
+        healthy=_asked_words(document)
+        or f"All {len(found)} packages of the course are installed in this Python.",
     )
     if not get_section(document, "packages") or get_error(document, "packages"):
         verdict = Verdict("no_data", "The packages of this Python could not be looked up.")
-    facts = _facts(document)
-    return build_finding("packages", verdict, where=where, source=SOURCE, facts=facts)
+        return build_finding("packages", verdict, where=where, source=SOURCE, facts=())
+    return build_finding(
+        "packages",
+        verdict,
+        where=where,
+        source=SOURCE,
+        facts=_facts(document),
+        clues=[*_presence_clues(document), *_pairing_clues(document)],
+    )
+
+
+def is_incomplete(document: Document) -> bool:
+    """Whether something is missing here, so that it is worth asking where else it is."""
+    return any(not _is_installed(document, name) for name in _names(document))
+
+
+# --- complaints ----------------------------------------------------------------------------------
+
+
+def _asked(document: Document) -> Iterator[Verdict]:
+    """What is wrong with the package that somebody asked for; this goes first."""
+    asked = get_text(document, "asked")
+    name = asked.partition(".")[0]
+    if not name:
+        return
+    if not _is_installed(document, name):
+        elsewhere = _elsewhere(document, name)
+        there = f", but it is in {elsewhere[0]}" if elsewhere else ""
+        advice = _install(document, [name])
+        if any(not get(other, "own") for other in _holding(document, name)):
+            advice = f"Choose the kernel of that Python for your notebook, or: {advice}"
+        yield Verdict("fail", f"{name} is not installed in this Python{there}.", advice, _ENTRIES)
+    elif asked != name and get(document, "part") is False:
+        yield Verdict(
+            "fail",
+            f"{name} {_version(document, name)} is installed, but has no part {asked}.",
+            f"Compare with the version that your code was written for; {name} may be too new or "
+            "too old.",
+            _ENTRIES,
+        )
+
+
+def _asked_words(document: Document) -> str:
+    name = get_text(document, "asked").partition(".")[0]
+    if not name:
+        return ""
+    file = get_text(document, "packages", name, "file")
+    return f"{name} {_version(document, name)} is installed in this Python: {file}."
 
 
 def _shadows(document: Document) -> Iterator[Verdict]:
@@ -66,57 +121,121 @@ def _shadows(document: Document) -> Iterator[Verdict]:
         )
 
 
-def _pairing(document: Document) -> Iterator[Verdict]:
-    """Whether torchvision was built for this torch, and both for the same kind of device."""
-    torch, vision = _version(document, "torch"), _version(document, "torchvision")
-    ours, theirs = _VERSION.match(torch), _VERSION.match(vision)
-    if ours is None or theirs is None:
-        return
-    wanted = _wanted_torch(document, theirs, have=ours)
-    if wanted:
-        yield Verdict(
-            "fail",
-            f"torchvision {vision} does not go with torch {torch}: it wants torch {wanted}.",
-            f"Install both together: {_pip(document)} install --upgrade torch torchvision",
-            _ENTRIES,
-        )
-    elif theirs[3] == "cpu" and (ours[3] or "").startswith("cu"):
-        yield Verdict(
-            "fail",
-            f"torchvision {vision} is a CPU-only build beside torch {torch}: operators such as nms "
-            "are missing on the GPU.",
-            f"Install both together: {_pip(document)} install --upgrade torch torchvision",
-            _ENTRIES,
-        )
-
-
-def _wanted_torch(document: Document, vision: re.Match[str], *, have: re.Match[str]) -> str:
-    """Return the torch that torchvision wants, '' if that is the one there is.
-
-    What torchvision's own metadata ask for decides; the table serves builds that ask for none.
-    """
-    mine = (int(have[1]), int(have[2]))
-    for line in get_texts(document, "packages", "torchvision", "requires"):
-        asked = _REQUIREMENT.match(line)
-        if asked is not None:
-            release = (int(asked[2]), int(asked[3]))
-            fits = mine == release if asked[1] == "==" else mine >= release
-            return "" if fits else f"{asked[1].replace('==', '')}{release[0]}.{release[1]}"
-    partner = int(vision[2]) - 15
-    known = vision[1] == "0" and 0 <= partner <= _LAST_KNOWN_PAIR
-    return f"2.{partner}" if known and mine[0] == 2 and mine[1] != partner else ""
+def _broken(document: Document) -> Iterator[Verdict]:
+    for name in get_section(document, "imports"):
+        error = get_error(document, "imports", str(name))
+        if error and _is_installed(document, str(name)):
+            advice = _install(document, [str(name)]).replace(" install ", " install --upgrade ", 1)
+            yield Verdict("fail", f"`import {name}` fails: {error}", advice, _ENTRIES)
 
 
 def _missing(document: Document) -> Iterator[Verdict]:
-    absent = [name for name in NAMES if name != "pip" and not _is_installed(document, name)]
-    if absent:
-        names = " ".join(_DISTRIBUTION.get(name, name) for name in absent)
+    asked = get_text(document, "asked").partition(".")[0]
+    absent = [
+        name for name in NAMES if name not in ("pip", asked) and not _is_installed(document, name)
+    ]
+    if absent and not asked:
+        elsewhere = _elsewhere(document, absent[0])
+        there = f" {absent[0]} is in {elsewhere[0]}." if elsewhere else ""
         yield Verdict(
             "warn",
-            f"Not installed in this Python: {', '.join(absent)}.",
-            f"If your notebook needs them there: {_pip(document)} install {names}",
+            f"Not installed in this Python: {', '.join(absent)}.{there}",
+            f"If your notebook needs them there: {_pip(document)} install "
+            f"{' '.join(_DISTRIBUTION.get(name, name) for name in absent)}",
             _ENTRIES,
         )
+
+
+# --- clues ---------------------------------------------------------------------------------------
+
+
+def _presence_clues(document: Document) -> Iterator[Clue]:
+    """For each name whether it is here, from which file, or where else it is."""
+    shadowed = {get_text(row, "name"): get_text(row, "file") for row in _package_shadows(document)}
+    for name in _names(document):
+        for topic in _topics(document, name):
+            if name in shadowed:
+                text = f"{shadowed[name]} is imported instead of the package {name}."
+                yield Clue(topic, "confirmed", text, _SHADOW)
+            elif not _is_installed(document, name):
+                yield from _absence_clues(document, name, topic)
+            else:
+                text = f"{name} {_version(document, name)} is installed in this Python."
+                yield Clue(topic, "ruled_out", text, _ABSENT)
+    if get_text(document, "asked"):
+        return
+    if not shadowed and not get_error(document, "shadows"):
+        folder = get_text(document, "folder")
+        text = f"No file in {folder} has the name of a package of the course."
+        yield Clue("missing-module", "ruled_out", text, _SHADOW)
+
+
+def _absence_clues(document: Document, name: str, topic: str) -> Iterator[Clue]:
+    elsewhere = _elsewhere(document, name)
+    text = f"{name} is not installed in this Python"
+    if elsewhere:
+        text += f", but it is in {elsewhere[0]}"
+        yield Clue(topic, "confirmed", f"{text}.", f"{_ABSENT}|{_ELSEWHERE}")
+    else:
+        yield Clue(topic, "confirmed", f"{text}.", _ABSENT)
+
+
+def _topics(document: Document, name: str) -> list[str]:
+    """A message names the module, or a part of it (timm.models)."""
+    asked = get_text(document, "asked")
+    topics = [f"missing_module={name}"]
+    return [*topics, f"missing_module={asked}"] if asked.startswith(f"{name}.") else topics
+
+
+def _pairing_clues(document: Document) -> Iterator[Clue]:
+    """What versions say about faults between packages."""
+    mismatches = find_mismatches(document)
+    for topic, cause in (
+        ("torchvision-operator", r"version|mismatch|incompatib|different build|CPU"),
+        ("numpy-abi", r"NumPy|version|compiled|binary"),
+    ):
+        said = [mismatch.text for mismatch in mismatches if mismatch.topic == topic]
+        if said:
+            yield Clue(topic, "confirmed", said[0], cause)
+    if _is_installed(document, "torchvision") and not mismatches:
+        pair = f"torch {_version(document, 'torch')} and torchvision"
+        text = f"{pair} {_version(document, 'torchvision')} go together."
+        yield Clue("torchvision-operator", "ruled_out", text, r"version|mismatch|incompatib")
+    build = _version(document, "torch")
+    if build.endswith("+cpu"):
+        text = f"torch {build} is a CPU-only build."
+        for topic in ("cpu-only-torch", f"torch_version={build}"):
+            yield Clue(topic, "confirmed", text, r"CPU|x86|without CUDA")
+    elif "+cu" in build:
+        text = f"torch {build} is a CUDA build."
+        yield Clue("cpu-only-torch", "ruled_out", text, r"CPU|x86|without CUDA")
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+def _names(document: Document) -> list[str]:
+    """The packages in question: the one asked for, else the course's."""
+    asked = get_text(document, "asked").partition(".")[0]
+    return [asked] if asked else [name for name in NAMES if name != "pip"]
+
+
+def _package_shadows(document: Document) -> list[Document]:
+    return [row for row in get_rows(document, "shadows") if not get(row, "standard")]
+
+
+def _elsewhere(document: Document, name: str) -> list[str]:
+    """In which other environments a package is, with its version: 'the Python … (1.0.31)'."""
+    return [
+        f"{get_text(other, 'label')} ({_version(other, name) or 'version unknown'})"
+        for other in _holding(document, name)
+    ]
+
+
+def _holding(document: Document, name: str) -> list[Document]:
+    """The other interpreters that have a package, the assistant's own last."""
+    found = [other for other in get_rows(document, "others") if _is_installed(other, name)]
+    return sorted(found, key=lambda other: bool(get(other, "own")))
 
 
 def _is_installed(document: Document, name: str) -> bool:
@@ -125,20 +244,42 @@ def _is_installed(document: Document, name: str) -> bool:
 
 
 def _version(document: Document, name: str) -> str:
-    """The package's own version.py carries the build tag that its metadata may lack."""
-    row = get_section(document, "packages", name)
-    return get_text(row, "build") or get_text(row, "version")
+    return read_package_version(document, name)
 
 
 def _pip(document: Document) -> str:
     return f"{shlex.quote(get_text(document, 'executable') or 'python')} -m pip"
 
 
+def _install(document: Document, names: list[str]) -> str:
+    """The command with the right pip; of a name outside the course's list we say to check it.
+
+    Whether a distribution of that name is the package that is meant, nobody here can know.
+    """
+    words = " ".join(_DISTRIBUTION.get(name, name) for name in names)
+    if all(name in NAMES for name in names):
+        return f"Install it into this Python: {_pip(document)} install {words}"
+    return f"Look up which distribution provides it, then install that with {_pip(document)}."
+
+
+def _mend(document: Document, mismatch: Mismatch) -> str:
+    if mismatch.topic == "numpy-abi":
+        return f'Upgrade that package, or go back to NumPy 1: {_pip(document)} install "numpy<2"'
+    return f"Install both together: {_pip(document)} install --upgrade torch torchvision"
+
+
 def _facts(document: Document) -> Facts:
+    names = dict.fromkeys([*_names(document), *NAMES])
     return (
         ("python", get_text(document, "executable")),
         ("working folder", get_text(document, "folder")),
-        *((name, _describe(document, name)) for name in NAMES),
+        *((name, _describe(document, name)) for name in names),
+        *(
+            (f"{name} elsewhere", place)
+            for name in _names(document)
+            if not _is_installed(document, name)
+            for place in _elsewhere(document, name)[:3]
+        ),
     )
 
 

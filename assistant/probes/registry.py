@@ -6,42 +6,24 @@ that any guide profits; `entries` are ids only of entries without an exception.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
-
-from assistant.probes.document import Document
+from assistant.architectures import names as architecture_names
+from assistant.probes.checkpoint import ANY, SAM_BYTES, interpret_checkpoint
+from assistant.probes.checkpoint_keys import interpret_checkpoint_keys
+from assistant.probes.dataloader import interpret_dataloader
 from assistant.probes.environment import interpret_environment
 from assistant.probes.gpu import interpret_gpu
+from assistant.probes.hub import interpret_hub
+from assistant.probes.image import interpret_image
+from assistant.probes.jupyter import interpret_jupyter
+from assistant.probes.masks import interpret_mask
 from assistant.probes.memory import interpret_memory
-from assistant.probes.packages import interpret_packages
-from assistant.types import Finding, ProbeInfo
-
-
-class Interpret(Protocol):
-    """Turns a row's collected document into a finding."""
-
-    def __call__(self, document: Document, *, where: str) -> Finding:
-        """Return the finding; never raise, whatever the document holds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """One row. `seconds` is its time limit."""
-
-    id: str
-    title: str
-    reads: str
-    never: str
-    seconds: float
-    informs: tuple[str, ...]
-    entries: tuple[str, ...]
-    interpret: Interpret
-
-    @property
-    def info(self) -> ProbeInfo:
-        """What a reader may know before pressing the button."""
-        return ProbeInfo(self.id, self.title, self.reads, self.never, seconds=self.seconds)
-
+from assistant.probes.packages import interpret_packages, is_incomplete
+from assistant.probes.precision import interpret_precision
+from assistant.probes.row import Probe
+from assistant.probes.sam import interpret_sam
+from assistant.probes.torchvision import interpret_torchvision
+from assistant.probes.yolo import interpret_yolo
+from assistant.types import Parameter
 
 PROBES: tuple[Probe, ...] = (
     Probe(
@@ -53,30 +35,46 @@ PROBES: tuple[Probe, ...] = (
         informs=("cpu-only-torch", "no-kernel-image", "missing-library", "torch_version"),
         entries=("vit-training-slow", "why-ngc-container"),
         interpret=interpret_gpu,
+        torch=True,
     ),
     Probe(
         id="memory",
         title="Memory",
-        reads="memory of GPU and machine, page cache, swap, /dev/shm, which processes hold the GPU",
-        never="ends no process, frees nothing, reads no command lines, opens no CUDA context",
-        seconds=10.0,
-        informs=("cuda-out-of-memory", "sam-out-of-memory", "memory_asked", "worker_signal"),
+        reads="memory of GPU and machine, page cache, swap, /dev/shm, which processes hold the "
+        "GPU, which notebooks run and what they hold",
+        never="ends no process, frees nothing, shows no command line; opens no CUDA context unless "
+        "asked to",
+        seconds=20.0,
+        informs=("out-of-memory", "process-killed", "memory_asked", "worker_signal"),
         entries=("gpu-memory-reset", "clear-gpu-memory", "batch-size"),
         interpret=interpret_memory,
+        parameters=(
+            Parameter(
+                "context", "open a CUDA context and ask torch too", "choice", ("no", "yes"),
+                default="no",
+            ),
+        ),
     ),
     Probe(
         id="packages",
         title="Packages",
         reads="which packages of the course this Python would import, version and file; names of "
         "files in the working folder that would be imported instead",
-        never="imports, installs and changes nothing",
-        seconds=10.0,
+        never="installs and changes nothing; imports nothing unless asked to",
+        seconds=40.0,
         informs=(
-            "missing-module", "missing_module", "torchvision-operator", "numpy-abi",
-            "cpu-only-torch",
+            "missing-module", "missing-submodule", "missing_module", "torchvision-operator",
+            "numpy-abi", "cpu-only-torch",
         ),
         entries=("environment-reset",),
         interpret=interpret_packages,
+        parameters=(
+            Parameter("name", "a package to look up, instead of all of the course's", "name"),
+            Parameter(
+                "import", "also import the course's packages", "choice", ("no", "yes"), default="no"
+            ),
+        ),
+        compares=is_incomplete,
     ),
     Probe(
         id="environment",
@@ -87,5 +85,182 @@ PROBES: tuple[Probe, ...] = (
         informs=("missing-module", "missing_module", "dataloader-worker", "download-refused"),
         entries=("environment-reset", "dataloader-hang", "why-ngc-container"),
         interpret=interpret_environment,
+    ),
+    Probe(
+        id="jupyter",
+        title="Jupyter",
+        reads="Jupyter's runtime files, and of this user's kernels the interpreter, folder and "
+        "memory",
+        never="shows no token or key, speaks to no server, ends no kernel",
+        seconds=10.0,
+        informs=("missing-module", "missing_module", "out-of-memory", "process-killed"),
+        entries=("gpu-memory-reset", "clear-gpu-memory", "environment-reset"),
+        interpret=interpret_jupyter,
+    ),
+    Probe(
+        id="hub",
+        title="Downloads",
+        reads="whether huggingface.co, dl.fbaipublicfiles.com, github.com and "
+        "download.pytorch.org answer a HEAD request, whether a token is set, names and sizes in "
+        "the caches",
+        never="downloads nothing, sends and shows no token, follows no redirect",
+        seconds=15.0,
+        informs=("download-refused", "http-status", "unusable-file", "http_status", "http_host"),
+        entries=(),
+        interpret=interpret_hub,
+        quick=False,
+        network=True,
+    ),
+    Probe(
+        id="dataloader",
+        title="DataLoader workers",
+        reads="how a DataLoader over zeros ends with and without two workers, /dev/shm, limits",
+        never="runs none of your code, fills no shared memory that other programs use",
+        seconds=90.0,
+        informs=("dataloader-worker", "worker_pid", "worker_signal"),
+        entries=("dataloader-hang",),
+        interpret=interpret_dataloader,
+        quick=False,
+        alone=True,
+        torch=True,
+        file_bytes=64 << 20,
+    ),
+    Probe(
+        id="torchvision",
+        title="torchvision",
+        reads="whether torchvision imports, its operator nms, a ResNet-18 with random weights",
+        never="downloads no weights, changes nothing",
+        seconds=90.0,
+        informs=("torchvision-operator", "numpy-abi"),
+        entries=("environment-reset",),
+        interpret=interpret_torchvision,
+        quick=False,
+        alone=True,
+        torch=True,
+    ),
+    Probe(
+        id="precision",
+        title="bf16 and fp16",
+        reads="time and error of a matrix product in float32, bfloat16 and float16",
+        never="takes no GPU memory where little is free, changes no setting",
+        seconds=90.0,
+        informs=("dtype-mismatch", "input_dtype", "weight_dtype"),
+        entries=("training-precision",),
+        interpret=interpret_precision,
+        quick=False,
+        alone=True,
+        torch=True,
+    ),
+    Probe(
+        id="yolo",
+        title="YOLO on an image",
+        reads="detections of your weights on your image at confidence 0.25, 0.1 and 0.01, classes, "
+        "task, input size",
+        never="downloads and installs nothing, runs no code that a weights file holds",
+        seconds=180.0,
+        informs=("yolo-no-detections",),
+        entries=("yolo-empty-detections",),
+        interpret=interpret_yolo,
+        parameters=(
+            Parameter("weights", "a .pt file of ultralytics", "path"),
+            Parameter("image", "an image file", "path"),
+        ),
+        quick=False,
+        alone=True,
+        torch=True,
+        file_bytes=16 << 20,
+    ),
+    Probe(
+        id="sam",
+        title="SAM on an image",
+        reads="masks and scores of a point and a box with your checkpoint on your image, memory",
+        never="downloads nothing, runs no code that a checkpoint holds",
+        seconds=300.0,
+        informs=("sam-prompt", "out-of-memory", "unusable-file"),
+        entries=("sam-empty-masks",),
+        interpret=interpret_sam,
+        parameters=(
+            Parameter("checkpoint", "a checkpoint of segment-anything", "path"),
+            Parameter("image", "an image file", "path"),
+        ),
+        quick=False,
+        alone=True,
+        torch=True,
+        memory_bytes=16 << 30,
+        file_bytes=16 << 20,
+    ),
+    Probe(
+        id="checkpoint",
+        title="Checkpoint files",
+        reads="names, sizes, first and last bytes of .pth, .pt and .safetensors files in the "
+        "working folder and the caches of torch, the hub and ultralytics",
+        never="loads, downloads and deletes nothing; reads a whole file only for its sum, if asked",
+        seconds=30.0,
+        informs=(
+            "unusable-file", "broken-file", "missing-file", "weights-only", "missing_file",
+        ),
+        entries=(),
+        interpret=interpret_checkpoint,
+        parameters=(
+            Parameter(
+                "wanted", "the file that is missing", "choice", (ANY, *SAM_BYTES), default=ANY
+            ),
+            Parameter(
+                "sums", "compare sums with file names (seconds for each GB)", "choice",
+                ("no", "yes"), default="no",
+            ),
+        ),
+    ),
+    Probe(
+        id="checkpoint-keys",
+        title="Inside a checkpoint",
+        reads="names and shapes of the weights in one file: which network, how many classes",
+        never="unpickles and runs nothing of the file, needs no torch",
+        seconds=30.0,
+        informs=(
+            "state-dict-load", "weights-only", "broken-file", "model_class", "mismatched_key",
+        ),
+        entries=(),
+        interpret=interpret_checkpoint_keys,
+        parameters=(
+            Parameter("file", "a .pth, .pt or .safetensors file", "path"),
+            Parameter(
+                "architecture", "the network that you build", "choice",
+                (ANY, *architecture_names()), default=ANY,
+            ),
+            Parameter(
+                "classes", "its number of classes (0: do not compare)", "number",
+                low=0, high=100_000, default="0",
+            ),
+        ),
+        quick=False,
+    ),
+    Probe(
+        id="image",
+        title="Image files",
+        reads="format, size, mode, values and camera notes of one picture, or of up to 48 of a "
+        "folder, and their channels against ImageNet's",
+        never="decodes no picture of more than 40 million pixels, turns and writes nothing",
+        seconds=30.0,
+        informs=("image-not-read",),
+        entries=("input-normalization",),
+        interpret=interpret_image,
+        parameters=(Parameter("image", "an image file, or a folder of them", "path"),),
+        quick=False,
+    ),
+    Probe(
+        id="mask",
+        title="Predicted and true mask",
+        reads="shapes, types and values of two masks, IoU and Dice of each class",
+        never="unpickles nothing, writes nothing",
+        seconds=60.0,
+        informs=("label-out-of-range",),
+        entries=("iou-zero",),
+        interpret=interpret_mask,
+        parameters=(
+            Parameter("predicted", "the predicted mask (.png or .npy)", "path"),
+            Parameter("target", "the true mask (.png or .npy)", "path"),
+        ),
+        quick=False,
     ),
 )  # fmt: skip

@@ -1,57 +1,67 @@
 """The policy for probes: which rows run on which target, with what they see and may take.
 
-Protected: only rows of the registry on targets of the list; one fixed argv, without a shell; no
-input; an environment scrubbed to a list; a private temporary folder as HOME and current folder;
-limits for time, output, memory and processes; nothing that a target prints is trusted. Whatever
-goes wrong in a target is a finding, never an exception.
+Protected: only rows of the registry on targets of the list, with checked parameters; one fixed
+argv, without a shell; no input; an environment scrubbed to a list; a private temporary folder as
+HOME and current folder; limits for time, output, memory, processes and file size; at most a few
+processes at once and one of a kind at a time; every run in the audit log; nothing that a target
+prints is trusted. Whatever goes wrong in a target is a finding, never an exception.
 
 Not protected: the interpreter's own start (site, .pth files, sitecustomize of the target) and
-`import torch` run with the rights of this user, as in the learner's own programs.
+`import torch` run with the rights of this user, as in the learner's own programs. In a container
+the time limit ends our `docker exec`, not what it started there.
 
 It refuses to know what the rows mean.
 """
 
 from __future__ import annotations
 
-import json
-import secrets
-import signal
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from assistant.errors import ProcessError
+from assistant.probes.cache import FindingCache
+from assistant.probes.choice import choose_target, default_target
+from assistant.probes.collector import Collector, Failure
 from assistant.probes.document import Document, clean, get_error, get_number, get_section
-from assistant.probes.packages import NAMES
-from assistant.probes.registry import PROBES, Probe
-from assistant.probes.source import probe_source
-from assistant.process import Limits, ProcessResult, run_process, scrubbed_environment
-from assistant.types import Finding, FindingStatus, ProbeInfo, Target
+from assistant.probes.parameters import Value, check_parameters, find_roots
+from assistant.probes.paste import read_pasted
+from assistant.probes.registry import PROBES
+from assistant.probes.row import Probe
+from assistant.types import Finding, ProbeInfo, Target
 
 SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY", "KAGGLE_KEY")
-_OUTPUT_BYTES = 1_000_000
-_MEMORY_BYTES = 8 << 30
-_PROCESSES = 64
+_AT_ONCE = 3  # processes of all readers together
+_KEPT_SECONDS = 10.0
+_OTHERS = 6  # further targets that a row may be compared with
 
 
-class RunProcess(Protocol):
-    """The signature of `run_process`, so that tests can pass another."""
+class Audit(Protocol):
+    """Where every run is noted."""
 
-    def __call__(
-        self, argv: Sequence[str], *, environment: Mapping[str, str], limits: Limits, cwd: Path
-    ) -> ProcessResult:
-        """Run a program to its end, or to a limit."""
+    def write(self, *, who: str, row: str, target: str, status: str, seconds: float = 0.0) -> None:
+        """Add one line; never raise."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Failure:
-    """Why a target gave no document."""
+class _Job:
+    """A row with its checked parameters."""
 
-    status: FindingStatus
-    summary: str
-    next: str = ""
+    row: Probe
+    values: tuple[tuple[str, Value], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """One call: the environment to look at, the ones to compare it with, and who asks."""
+
+    place: Target
+    others: tuple[Target, ...]
+    who: str
 
 
 class ProbeRunner:
@@ -59,22 +69,28 @@ class ProbeRunner:
 
     def __init__(
         self,
-        targets: Sequence[Target],
+        targets: Callable[[], Sequence[Target]],
+        collector: Collector,
         *,
-        environment: Mapping[str, str],
         folder: Path,
-        run: RunProcess = run_process,
-        marker: Callable[[], str] = lambda: f"--{secrets.token_hex(16)}--",
+        home: Path,
+        roots: Sequence[Path] = (),
+        audit: Audit | None = None,
+        clock: Callable[[], float] = time.monotonic,
         rows: Sequence[Probe] = PROBES,
     ) -> None:
-        """`environment` is scrubbed before anything sees it; `folder` is where the learner works
-        and is only listed; `marker` makes what encloses the document in a target's output."""
-        self._targets = {target.name: target for target in targets}
-        self._environment = environment
+        """`targets` discovers anew at each call; `folder` is where the learner works where the
+        target does not say it; `roots` are the operator's folders for path parameters."""
+        self._discover = targets
+        self._collector = collector
         self._folder = folder
-        self._run = run
-        self._marker = marker
+        self._home = home
+        self._roots = tuple(roots)
+        self._audit = audit
         self._rows = {row.id: row for row in rows}
+        self._cache = FindingCache(seconds=_KEPT_SECONDS, clock=clock)
+        self._slots = threading.BoundedSemaphore(_AT_ONCE)
+        self._kinds = {row.id: threading.Lock() for row in rows}
 
     def probes(self) -> tuple[ProbeInfo, ...]:
         """Return the rows that can be run, in display order."""
@@ -82,7 +98,18 @@ class ProbeRunner:
 
     def targets(self) -> tuple[Target, ...]:
         """Return the environments that can be looked at, the default first."""
-        return tuple(self._targets.values())
+        found = tuple(self._discover())
+        first = default_target(found)
+        return tuple(sorted(found, key=lambda target: target is not first))
+
+    def read_pasted(self, text: str) -> tuple[Finding, ...]:
+        """Return what a person brought from where we cannot look, marked as pasted; () if none."""
+        return read_pasted(text)
+
+    def choose(self, paths: Sequence[str]) -> Target | None:
+        """Return the environment that the paths of a traceback's frames belong to, else the only
+        running kernel, else None: ask."""
+        return choose_target(paths, tuple(self._discover()))
 
     def run(
         self,
@@ -90,132 +117,168 @@ class ProbeRunner:
         *,
         target: str | None = None,
         parameters: Mapping[str, str] | None = None,
+        who: str = "cli",
     ) -> tuple[Finding, ...]:
-        """Run rows on the named target (None: the first) and return one finding for each."""
-        place = self._find_target(target)
+        """Run rows on the named target (None: the default) and return one finding for each.
+
+        A parameter goes to the rows that know it. `who` is only noted in the audit log.
+        """
+        targets = self.targets()
+        place = next((t for t in targets if target in (None, t.name)), None)
         if place is None:
-            words = _offer("environment", target or "", self._targets)
-            return tuple(_refused(probe_id, words) for probe_id in probe_ids)
-        wanted = [self._rows[name] for name in dict.fromkeys(probe_ids) if name in self._rows]
-        found = {finding.id: finding for finding in self._look(place, wanted)} if wanted else {}
-        return tuple(
-            found.get(name) or _refused(name, _offer("probe", name, self._rows), place.label)
-            for name in probe_ids
-        )
+            words = _offer("environment", target or "", [t.name for t in targets])
+            found = {name: _refused(name, words) for name in probe_ids}
+        else:
+            found = self._run_on(_Visit(place, targets, who), probe_ids, parameters or {})
+        for finding in found.values():
+            if not finding.age:
+                name = place.name if place else ""
+                self._note(who, finding.id, name, finding.status, finding.seconds)
+        return tuple(found[name] for name in probe_ids)
 
-    def _find_target(self, name: str | None) -> Target | None:
-        if name is None:
-            return next(iter(self._targets.values()), None)
-        return self._targets.get(name)
+    def _run_on(
+        self, visit: _Visit, probe_ids: Sequence[str], given: Mapping[str, str]
+    ) -> dict[str, Finding]:
+        """Return one finding for each id."""
+        place = visit.place
+        found: dict[str, Finding] = {}
+        jobs: list[_Job] = []
+        for name in dict.fromkeys(probe_ids):
+            job = self._prepare(name, place, given, probe_ids)
+            if isinstance(job, _Job):
+                jobs.append(job)
+            else:
+                found[name] = _refused(name, job, place.label)
+        together = [job for job in jobs if not job.row.alone]
+        alone = [[job] for job in jobs if job.row.alone]
+        for group in filter(None, [together, *alone]):
+            for finding in self._look(visit, group):
+                found[finding.id] = finding
+        return found
 
-    def _look(self, target: Target, rows: Sequence[Probe]) -> list[Finding]:
-        """Run rows in one process; if that gives no document, each by itself."""
-        document, seconds = self._collect(target, rows)
-        if not isinstance(document, _Failure):
-            return [self._interpret(row, target, document=document) for row in rows]
-        if len(rows) > 1:
-            return [finding for row in rows for finding in self._look(target, [row])]
-        return [
-            Finding(
-                rows[0].id,
-                document.status,
-                document.summary,
-                document.next,
-                source=f"{target.argv[0]} -c (our probe code)",
-                seconds=seconds,
-                where=target.label,
-            )
-        ]
-
-    def _collect(self, target: Target, rows: Sequence[Probe]) -> tuple[Document | _Failure, float]:
-        """Start the target's interpreter with our code and read its document."""
-        marker = self._marker()
-        order = {
-            "rows": [row.id for row in rows],
-            "marker": marker,
-            "folder": str(self._folder),
-            "home": self._environment.get("HOME", "/"),
-            "packages": NAMES,
+    def _prepare(
+        self, name: str, place: Target, given: Mapping[str, str], asked: Iterable[str]
+    ) -> _Job | str:
+        """Return what to run, or in one line why it is refused."""
+        row = self._rows.get(name)
+        if row is None:
+            return _offer("probe", name, self._rows)
+        if place.kind == "container" and not row.quick:
+            return "This check is not run in containers: start the assistant in there instead."
+        elsewhere = {
+            definition.name
+            for other in asked
+            if other in self._rows and other != name
+            for definition in self._rows[other].parameters
         }
-        limits = Limits(
-            seconds=max(row.seconds for row in rows),
-            output_bytes=_OUTPUT_BYTES,
-            memory_bytes=_MEMORY_BYTES,
-            processes=_PROCESSES,
+        own = {definition.name for definition in row.parameters}
+        mine = {key: value for key, value in given.items() if key in own or key not in elsewhere}
+        checked = check_parameters(mine, row.parameters, roots=self._allowed_roots(place))
+        return checked.refusal or _Job(row, tuple(sorted(checked.values.items())))
+
+    def _allowed_roots(self, place: Target) -> tuple[Path, ...]:
+        variables = self._collector.variables(place)
+        folder = Path(place.folder) if place.folder else self._folder
+        return find_roots(folder, environment=variables, home=self._home, extra=self._roots)
+
+    def _searchable(self, place: Target) -> list[str]:
+        """The allowed roots as texts; of a container we know none."""
+        roots = () if place.kind == "container" else self._allowed_roots(place)
+        return [str(root) for root in roots]
+
+    def _look(self, visit: _Visit, jobs: Sequence[_Job]) -> list[Finding]:
+        """Run jobs in one process, one of a kind at a time; what is fresh is not run again."""
+        with ExitStack() as held:
+            for name in sorted(job.row.id for job in jobs):
+                held.enter_context(self._kinds[name])
+            kept = {job: self._cache.get((visit.place, job)) for job in jobs}
+            stale = [job for job in jobs if kept[job] is None]
+            fresh = self._collect(visit, stale) if stale else {}
+            for job, finding in fresh.items():
+                self._cache.keep((visit.place, job), finding)
+        return [kept[job] or fresh[job] for job in jobs]
+
+    def _collect(self, visit: _Visit, jobs: Sequence[_Job]) -> dict[_Job, Finding]:
+        """One process for all; if that gives no document, each by itself."""
+        place = visit.place
+        document, seconds = self._ask(place, jobs)
+        if not isinstance(document, Failure):
+            return {job: self._interpret(job, visit, document) for job in jobs}
+        if len(jobs) > 1:
+            alone = [self._collect(visit, [job]) for job in jobs]
+            return {job: finding for part in alone for job, finding in part.items()}
+        finding = Finding(
+            jobs[0].row.id,
+            document.status,
+            document.summary,
+            document.next,
+            source=f"{place.argv[0]} -c (our probe code)",
+            seconds=seconds,
+            where=place.label,
         )
-        argv = (*target.argv, "-c", probe_source(), json.dumps(order))
-        try:
-            with tempfile.TemporaryDirectory(
-                prefix="assistant-probe-", ignore_cleanup_errors=True
-            ) as home:
-                environment = self._build_environment(target, home=Path(home))
-                result = self._run(argv, environment=environment, limits=limits, cwd=Path(home))
-        except (ProcessError, OSError) as error:
-            return _Failure("fail", f"This Python cannot be started. {clean(error)}"), 0.0
-        document = _parse_document(result.stdout, marker)
-        return document if document is not None else _explain(result), result.seconds
+        return {jobs[0]: finding}
 
-    def _build_environment(self, target: Target, *, home: Path) -> dict[str, str]:
-        """What our own process sees is not what another interpreter's user sees."""
-        environment = scrubbed_environment(self._environment, home=home)
-        if target.kind != "own":
-            environment.pop("CUDA_VISIBLE_DEVICES", None)
-        offline = {"HF_HUB_OFFLINE": "1", "YOLO_OFFLINE": "true"}
-        return environment | offline | {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
+    def _ask(self, place: Target, jobs: Sequence[_Job]) -> tuple[Document | Failure, float]:
+        rows = sorted((job.row for job in jobs), key=lambda row: row.torch)
+        values = {job.row.id: dict(job.values) for job in jobs}
+        folder = place.folder or (str(self._folder) if place.kind != "container" else "")
+        with self._slots:
+            return self._collector.collect(
+                place, rows, values=values, folder=folder, roots=self._searchable(place)
+            )
 
-    def _interpret(self, row: Probe, target: Target, *, document: Document) -> Finding:
+    def _interpret(self, job: _Job, visit: _Visit, document: Document) -> Finding:
+        row, place = job.row, visit.place
         section = dict(get_section(document, "rows", row.id))
         error = get_error(section) if section else "nothing was collected"
         seconds = get_number(document, "seconds", row.id) or 0.0
         if error:
             summary = f"This could not be read: {error}"
-            return Finding(row.id, "fail", summary, seconds=seconds, where=target.label)
-        section["own"] = target.kind == "own"
-        if section["own"]:
-            section["secrets"] = {name: bool(self._environment.get(name)) for name in SECRETS}
-        return replace(row.interpret(section, where=target.label), seconds=seconds)
+            return Finding(row.id, "fail", summary, seconds=seconds, where=place.label)
+        section |= self._context(job, place)
+        if row.compares is not None and row.compares(section):
+            section["others"] = self._compare(job, visit)
+        return replace(row.read(section, where=place.label), seconds=seconds)
+
+    def _context(self, job: _Job, place: Target) -> dict[str, object]:
+        """What we know and the target's document does not say."""
+        variables = self._collector.variables(place)
+        known = place.kind == "own" or bool(place.pid)
+        return {
+            "own": place.kind == "own",
+            "known": known,
+            "variables": variables,
+            "secrets": {name: bool(variables.get(name)) for name in SECRETS} if known else {},
+            "parameters": dict(job.values),
+        }
+
+    def _compare(self, job: _Job, visit: _Visit) -> list[dict[str, object]]:
+        """The same row's sections of other interpreters, each once."""
+        others = {t.argv: t for t in reversed(visit.others) if t.kind != "container"}
+        others.pop(visit.place.argv, None)
+        chosen = list(reversed(others.values()))[:_OTHERS]
+        names = {d.name for d in job.row.parameters if d.kind == "name"}  # no heavy wishes
+        job = _Job(job.row, tuple(value for value in job.values if value[0] in names))
+        with ThreadPoolExecutor(2) as pool:
+            asked = list(pool.map(lambda target: self._ask(target, [job]), chosen))
+        sections: list[dict[str, object]] = []
+        for target, (document, seconds) in zip(chosen, asked, strict=True):
+            if isinstance(document, Failure):
+                self._note(visit.who, job.row.id, target.name, document.status, seconds)
+            else:
+                self._note(visit.who, job.row.id, target.name, "compared", seconds)
+                own = target.kind == "own"
+                label = "the assistant's own Python" if own else target.label
+                section = get_section(document, "rows", job.row.id)
+                sections.append({**section, "label": label, "own": own})
+        return sections
+
+    def _note(self, who: str, row: str, target: str, status: str, seconds: float) -> None:
+        if self._audit is not None:
+            self._audit.write(who=who, row=row, target=target, status=status, seconds=seconds)
 
 
-def _parse_document(output: str, marker: str) -> Document | None:
-    """Take the document from between two markers, whatever was printed around it."""
-    parts = output.split(marker)
-    if len(parts) != 3:
-        return None
-    try:
-        value = json.loads(parts[1])
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) and isinstance(value.get("rows"), dict) else None
-
-
-def _explain(result: ProcessResult) -> _Failure:
-    """Say in words how a target ended that gave no document."""
-    if result.timed_out:
-        words = f"This Python did not finish within {result.seconds:.0f} seconds; it was stopped."
-        return _Failure("timeout", words, "Try again when the machine is less busy.")
-    if result.truncated:
-        return _Failure("fail", "This Python printed without end; it was stopped.")
-    if result.killed_for_memory:
-        return _Failure("fail", "This Python took too much memory; it was stopped.")
-    if result.killed_for_processes:
-        return _Failure("fail", "This Python started too many processes; it was stopped.")
-    last = clean(next(reversed(result.stderr.strip().splitlines()), ""))
-    said = f" Its last words: {last}" if last else ""
-    if result.returncode is not None and result.returncode < 0:
-        return _Failure("fail", f"This Python crashed ({_signal_name(-result.returncode)}).{said}")
-    if result.returncode:
-        return _Failure("fail", f"This Python ended with exit code {result.returncode}.{said}")
-    return _Failure("fail", f"This Python printed something else than our report.{said}")
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _offer(kind: str, name: str, choices: Mapping[str, object]) -> str:
+def _offer(kind: str, name: str, choices: Iterable[str]) -> str:
     offered = ", ".join(choices) or "none"
     return f"There is no {kind} {clean(name)[:60]!a}. Choose one of: {offered}."
 

@@ -1,7 +1,8 @@
-"""The Python environments that probes may look at: our own, the operator's, Jupyter's kernels.
+"""The Python environments that probes may look at: running kernels, the operator's Pythons and
+containers, Jupyter's kernels, our own.
 
-It starts nothing and writes nothing: it reads settings and kernel.json files. It refuses to know
-what is run on a target. A path that a reader types never becomes a target.
+It starts nothing and writes nothing: it reads settings, kernel.json files and /proc. It refuses to
+know what is run on a target. A path that a reader types never becomes a target.
 """
 
 from __future__ import annotations
@@ -9,29 +10,48 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from assistant.errors import SettingsError
+from assistant.probes.running import PROC, find_running
+from assistant.probes.variables import listed_variables
 from assistant.types import Target
 
 OWN = "own"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 _PYTHON = re.compile(r"python[\d.]*")  # python, python3, python3.12
+_CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _LONGEST_SPEC = 65536
+_SWITCHES = ("PYTHONDONTWRITEBYTECODE=1", "YOLO_AUTOINSTALL=false", "YOLO_OFFLINE=true",
+             "HF_HUB_OFFLINE=1", "YOLO_CONFIG_DIR=/tmp", "MPLCONFIGDIR=/tmp")  # fmt: skip
 
 
 def discover_targets(
-    settings: Sequence[str], *, executable: str, home: Path, prefix: Path
+    settings: Sequence[str],
+    *,
+    executable: str,
+    home: Path,
+    prefix: Path,
+    environment: Mapping[str, str] | None = None,
+    containers: Sequence[str] = (),
+    proc: Path = PROC,
 ) -> tuple[Target, ...]:
-    """Return our own interpreter, then the operator's, then those of Jupyter's kernels.
+    """Return our own interpreter, then the operator's, then running kernels and kernelspecs.
 
-    Raises SettingsError for an operator's target that cannot work.
+    `environment` is ours (PATH for docker, JUPYTER_PATH). Raises SettingsError for an operator's
+    target that cannot work.
     """
-    configured = parse_targets(settings)
+    ours = environment or {}
+    configured = (*parse_targets(settings), *parse_containers(containers, environment=ours))
     names = {OWN, *(target.name for target in configured)}
-    kernels = find_kernels(kernel_folders(home=home, prefix=prefix))
-    found = (target for target in kernels if target.name not in names)
+    if len(names) <= len(configured):
+        raise SettingsError(
+            "A target and a container have the same name.", hint="Give each name once."
+        )
+    kernels = find_kernels(kernel_folders(home=home, prefix=prefix, environment=ours))
+    found = (t for t in (*find_running(proc), *kernels) if t.name not in names)
     return (own_target(executable), *configured, *found)
 
 
@@ -62,10 +82,43 @@ def parse_targets(settings: Sequence[str]) -> tuple[Target, ...]:
     return tuple(targets.values())
 
 
-def kernel_folders(*, home: Path, prefix: Path) -> tuple[Path, ...]:
-    """Return Jupyter's standard data folders, the user's first."""
-    places = (home / ".local", prefix, Path("/usr/local"), Path("/usr"))
-    return tuple(dict.fromkeys(place / "share" / "jupyter" / "kernels" for place in places))
+def parse_containers(
+    settings: Sequence[str], *, environment: Mapping[str, str]
+) -> tuple[Target, ...]:
+    """Read `name=CONTAINER[:/path/to/python]` settings; listing a container allows `docker exec`.
+
+    Without docker on the PATH of `environment` there are none. Raises SettingsError.
+    """
+    docker = shutil.which("docker", path=environment.get("PATH", os.defpath))
+    found: dict[str, Target] = {}
+    for setting in settings:
+        name, _, place = setting.partition("=")
+        container, _, python = place.partition(":")
+        python = python or "python3"
+        good = _NAME.fullmatch(name) and _CONTAINER.fullmatch(container)
+        if not good or name in (OWN, *found) or not _is_python_path(python):
+            raise SettingsError(
+                f"The container {setting!r} cannot be used.",
+                hint="Write name=CONTAINER or name=CONTAINER:/path/to/python, each name once.",
+            )
+        if docker is not None:
+            switches = [word for switch in _SWITCHES for word in ("-e", switch)]
+            argv = (docker, "exec", *switches, container, python)
+            label = f"the Python {python} in the container {container}"
+            found[name] = Target(name, "container", argv, label)
+    return tuple(found.values())
+
+
+def kernel_folders(
+    *, home: Path, prefix: Path, environment: Mapping[str, str] | None = None
+) -> tuple[Path, ...]:
+    """Return Jupyter's data folders in Jupyter's order: JUPYTER_PATH, the user's, the others'."""
+    variables = environment or {}
+    named = [Path(part) for part in variables.get("JUPYTER_PATH", "").split(os.pathsep) if part]
+    user = Path(variables.get("JUPYTER_DATA_DIR") or home / ".local" / "share" / "jupyter")
+    shared = [place / "share" / "jupyter" for place in (prefix, Path("/usr/local"), Path("/usr"))]
+    folders = (place / "kernels" for place in (*named, user, *shared) if place.is_absolute())
+    return tuple(dict.fromkeys(folders))
 
 
 def find_kernels(folders: Sequence[Path]) -> tuple[Target, ...]:
@@ -86,24 +139,52 @@ def _read_folder(folder: Path) -> Iterator[Target]:
     except OSError:
         return
     for name in filter(_NAME.fullmatch, names):
-        path = _read_interpreter(folder / name / "kernel.json")
+        spec = _read_spec(folder / name / "kernel.json")
+        path = _interpreter(spec)
         if path is not None:
             label = f"the Python {path} of the Jupyter kernel {name}"
-            yield Target(f"kernel-{name}", "kernel", (path,), label)
+            variables = _variables(spec)
+            yield Target(f"kernel-{name}", "kernel", (path,), label, environment=variables)
 
 
-def _read_interpreter(file: Path) -> str | None:
-    """Return the kernel's interpreter, None if the file does not name one that can be started."""
+def _read_spec(file: Path) -> Mapping[str, object]:
+    """Return the kernel.json, {} if there is none that can be read."""
     try:
+        if not file.is_file():
+            return {}
         with file.open("rb") as stream:
             spec = json.loads(stream.read(_LONGEST_SPEC))
     except (OSError, ValueError, RecursionError):
-        return None
-    argv = spec.get("argv") if isinstance(spec, dict) else None
+        return {}
+    return spec if isinstance(spec, dict) else {}
+
+
+def _interpreter(spec: Mapping[str, object]) -> str | None:
+    """Return the kernel's interpreter, None if it does not name one that can be started."""
+    argv = spec.get("argv")
     path = argv[0] if isinstance(argv, list) and argv else None
     if not isinstance(path, str) or not _PYTHON.fullmatch(os.path.basename(path)):
         return None
     return path if _is_program(path) else None
+
+
+def _variables(spec: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    """The variables that the spec sets, without references to others (${PATH})."""
+    given = spec.get("env")
+    if not isinstance(given, dict):
+        return ()
+    texts = {k: v for k, v in given.items() if isinstance(k, str) and isinstance(v, str)}
+    return listed_variables({k: v for k, v in texts.items() if "$" not in v})
+
+
+def _is_python_path(path: str) -> bool:
+    """An absolute path in a container, or the plain name of a Python."""
+    name = os.path.basename(path)
+    return (
+        bool(_PYTHON.fullmatch(name))
+        and path.isprintable()
+        and path in (name, os.path.normpath(path) if os.path.isabs(path) else name)
+    )
 
 
 def _is_program(path: str) -> bool:

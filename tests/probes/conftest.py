@@ -17,13 +17,13 @@ Change = tuple[str, Any]  # ("torch.version", "2.9.1+cpu"); a number in the path
 
 def load_row(machine: str, row: str, *changes: Change) -> dict[str, Any]:
     section = json.loads((DATA / f"{machine}.json").read_text())["rows"][row]
-    section = {**copy.deepcopy(section), "own": True}
+    section = {**copy.deepcopy(section), "own": True, "known": True}
     for path, value in changes:
         *above, last = path.split(".")
         place = section
         for name in above:
             place = place[int(name)] if isinstance(place, list) else place[name]
-        place[last] = value
+        place[int(last) if isinstance(place, list) else last] = value
     return section
 
 

@@ -18,7 +18,7 @@ OTHER_PIP = ("pip_command", {"file": "/usr/bin/pip", "interpreter": "/usr/bin/py
         ("gb10", [("conda", True)], "ok", "a conda environment", ""),
         ("gb10", [("ngc", "25.12"), ("container", "/.dockerenv")], "ok", "container 25.12", ""),
         ("gb10", [OTHER_PIP], "warn", "another Python: /usr/bin/python3", "/cv/bin/python -m pip"),
-        ("gb10", [OTHER_PIP, ("own", False)], "ok", "nothing unusual", ""),
+        ("gb10", [OTHER_PIP, ("known", False)], "ok", "nothing unusual", ""),
         ("gb10", [("pip_command", {"file": None, "interpreter": None})], "ok", "unusual", ""),
         ("gb10", [("pip", {"found": False})], "warn", "no pip", "ensurepip"),
         ("gb10", [("cache.free", 5 * GIB)], "warn", "5.0 GiB are free", "Make room"),

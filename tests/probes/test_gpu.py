@@ -74,7 +74,7 @@ def test_missing_sm_121_is_called_harmless(load_row) -> None:
 
 
 def test_other_pythons_variables_are_not_claimed(load_row) -> None:
-    facts = dict(interpret_gpu(load_row("gb10", "gpu", ("own", False)), where="here").facts)
+    facts = dict(interpret_gpu(load_row("gb10", "gpu", ("known", False)), where="here").facts)
     assert facts["CUDA_VISIBLE_DEVICES"] == "cannot be seen from here"
 
 

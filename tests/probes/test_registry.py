@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assistant.probes.registry import PROBES, Probe
+from assistant.probes.registry import PROBES
+from assistant.probes.row import Probe
+from assistant.types import Finding
 
 COURSE_IDS = {
     "gpu-memory-reset", "clear-gpu-memory", "batch-size", "environment-reset", "dataloader-hang",
-    "why-ngc-container", "vit-training-slow",
+    "why-ngc-container", "vit-training-slow", "training-precision", "yolo-empty-detections",
+    "sam-empty-masks", "input-normalization", "iou-zero",
 }  # fmt: skip
 WORDS = """torch nvml devices memory error version cuda meminfo MemTotal MemFree MemAvailable
 packages torchvision requires file shadows name capability architectures processes used pid shm
@@ -27,14 +31,26 @@ JUNK: Any = st.recursive(
 )  # fmt: skip
 
 
-def test_the_four_rows_in_display_order() -> None:
-    assert [row.id for row in PROBES] == ["gpu", "memory", "packages", "environment"]
+QUIET = ["gpu", "memory", "packages", "environment"]
+RUNNING = ["jupyter", "hub", "dataloader", "torchvision", "precision", "yolo", "sam"]
+FILES = ["checkpoint", "checkpoint-keys", "image", "mask"]
+RECORDED = [
+    *((machine, row) for machine in ("gb10", "discrete", "no_gpu") for row in QUIET),
+    *(("running", row) for row in RUNNING),
+    *(("files", row) for row in FILES),
+]
+
+
+def test_the_rows_in_display_order() -> None:
+    names = [row.id for row in PROBES]
+    assert names[:4] == QUIET
+    assert [name for name in names if name in RUNNING] == RUNNING
     assert all(row.title and row.reads and row.never and row.informs for row in PROBES)
     assert {entry for row in PROBES for entry in row.entries} <= COURSE_IDS
 
 
 @pytest.mark.parametrize("row", PROBES, ids=lambda row: row.id)
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(document=st.dictionaries(NAMES, JUNK, max_size=8))
 def test_no_document_makes_a_row_raise(row: Probe, document: dict[str, Any]) -> None:
     finding = row.interpret(document, where="here")
@@ -43,9 +59,18 @@ def test_no_document_makes_a_row_raise(row: Probe, document: dict[str, Any]) -> 
     assert "\n" not in finding.summary
 
 
-@pytest.mark.parametrize("machine", ["gb10", "discrete", "no_gpu"])
-@pytest.mark.parametrize("row", PROBES, ids=lambda row: row.id)
-def test_findings_link_only_to_entries_without_an_exception(load_row, row, machine) -> None:
+def test_a_row_that_trips_over_a_document_is_a_finding_all_the_same() -> None:
+    def trip(document: dict[str, Any], *, where: str) -> Finding:
+        raise KeyError("x")
+
+    finding = replace(PROBES[0], interpret=trip).read({}, where="here")
+    assert (finding.id, finding.status, finding.where) == ("gpu", "no_data", "here")
+    assert "KeyError" in finding.summary
+
+
+@pytest.mark.parametrize(("machine", "name"), RECORDED)
+def test_findings_link_only_to_entries_without_an_exception(load_row, name, machine) -> None:
+    (row,) = (row for row in PROBES if row.id == name)
     finding = row.interpret(load_row(machine, row.id), where="here")
     assert set(finding.entries) <= COURSE_IDS
     assert finding.source

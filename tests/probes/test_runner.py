@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from assistant.errors import ProcessError
+from assistant.probes.collector import Collector
 from assistant.probes.registry import PROBES
 from assistant.probes.runner import ProbeRunner
 from assistant.probes.targets import own_target
@@ -33,9 +34,11 @@ def run_real(
     *,
     environment: dict[str, str] | None = None,
     seconds: float = 20.0,
+    **changes: Any,
 ) -> list[Finding]:
-    rows = [replace(row, seconds=seconds) for row in PROBES]
-    runner = ProbeRunner([target], environment=environment or BARE, folder=folder, rows=rows)
+    rows = [replace(row, seconds=seconds, **changes) for row in PROBES]
+    collector = Collector(environment or BARE)
+    runner = ProbeRunner(lambda: [target], collector, folder=folder, home=folder, rows=rows)
     return list(runner.run(ids))
 
 
@@ -65,13 +68,15 @@ class Recorder:
         return ProcessResult(tuple(argv), 0, output, "", False, False, False, False, 0.1)
 
 
-def build(run: Any, *targets: Target, environment: dict[str, str] | None = None) -> ProbeRunner:
+def build(
+    run: Any, *targets: Target, environment: dict[str, str] | None = None, **given: Any
+) -> ProbeRunner:
     return ProbeRunner(
-        targets or (own_target("/x/python"),),
-        environment=environment or BARE,
+        lambda: targets or (own_target("/x/python"),),
+        Collector(environment or BARE, run=run, marker=lambda: "@@"),
         folder=Path("/course"),
-        run=run,
-        marker=lambda: "@@",
+        home=Path("/home/ada"),
+        **given,
     )
 
 
@@ -94,8 +99,8 @@ ODD = [
 def test_an_unknown_probe_is_refused_before_any_process(name: str) -> None:
     (finding,) = build(Forbidden()).run([name])
     assert finding.status == "refused"
-    assert "Choose one of: gpu, memory, packages, environment." in finding.summary
-    assert len(finding.summary) < 300
+    assert "Choose one of: gpu, memory, packages, environment" in finding.summary
+    assert len(finding.summary) < 400
 
 
 @pytest.mark.parametrize("name", [*ODD, "/usr/bin/python3", "lab=/usr/bin/python3"])
@@ -106,7 +111,8 @@ def test_an_unknown_target_is_refused_before_any_process(name: str) -> None:
 
 
 def test_without_targets_all_is_refused() -> None:
-    runner = ProbeRunner([], environment=BARE, folder=Path("/"), run=Forbidden())
+    collector = Collector(BARE, run=Forbidden())
+    runner = ProbeRunner(list, collector, folder=Path("/"), home=Path("/"))
     assert [f.status for f in runner.run(["gpu", "memory"])] == ["refused", "refused"]
     assert runner.run([]) == ()
 
@@ -203,6 +209,9 @@ MISBEHAVIOUR = {
     "flood": ("while True: print('flood' * 1000)", "fail", "without end"),
     "forks": ("import os, time\nfor _ in range(90): os.fork() or time.sleep(60)\ntime.sleep(60)",
               "fail", "too many processes"),
+    "greedy": ("x = bytearray(b'1') * (300 << 20); import time; time.sleep(60)", "fail",
+               "too much memory"),
+    "writes": ("open('big', 'wb').write(bytes(64 << 20))", "fail", "Its last words: OSError"),
     "binary": ("import os; os.write(1, bytes(range(256)) * 99)", "fail", "something else"),
     "echo": ("import sys; print(sys.argv)", "fail", "something else"),
 }  # fmt: skip
@@ -213,7 +222,8 @@ def test_a_target_that_misbehaves_is_a_finding(name: str, tmp_path: Path) -> Non
     code, status, said = MISBEHAVIOUR[name]
     target = lab(sys.executable, "-S", "-c", code)
     seconds = 1.0 if name == "hang" else 20.0
-    (finding,) = run_real(target, ["environment"], tmp_path, seconds=seconds)
+    limits = {"memory_bytes": 200 << 20} if name == "greedy" else {}
+    (finding,) = run_real(target, ["environment"], tmp_path, seconds=seconds, **limits)
     assert (finding.status, finding.where) == (status, "the lab's Python")
     assert said in finding.summary
     assert finding.source

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from assistant.errors import SettingsError
-from assistant.probes.targets import discover_targets, find_kernels, parse_targets
+from assistant.probes.collector import Collector
+from assistant.probes.runner import ProbeRunner
+from assistant.probes.targets import (
+    discover_targets,
+    find_kernels,
+    kernel_folders,
+    parse_targets,
+)
 
 PYTHON = sys.executable
 
@@ -30,6 +38,7 @@ def test_own_then_the_operators_then_kernels(tmp_path: Path) -> None:
         executable="/x/python",
         home=tmp_path / "home",
         prefix=tmp_path / "prefix",
+        proc=tmp_path / "no-proc",
     )
     found = [target for target in targets if "/usr" not in target.argv[0]]
     assert [(t.name, t.kind, t.argv) for t in found] == [
@@ -82,3 +91,40 @@ def test_odd_folders_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "share/jupyter/kernels/file").write_text("x")
     (tmp_path / "share/jupyter/kernels/kernel.json").mkdir()
     assert find_kernels([tmp_path / "none", tmp_path / "share/jupyter/kernels"]) == ()
+
+
+def test_variables_of_a_kernelspec_are_known_the_others_are_not(tmp_path: Path) -> None:
+    environment = {
+        "CUDA_VISIBLE_DEVICES": "1",
+        "HF_TOKEN": "hf_tiger",
+        "PATH": "${PATH}:/x",
+        "A": 1,
+    }
+    write_kernel(tmp_path, "k", {"argv": [PYTHON], "env": environment})
+    (target,) = find_kernels([tmp_path / "share/jupyter/kernels"])
+    assert target.environment == (("CUDA_VISIBLE_DEVICES", "1"), ("HF_TOKEN", "set"))
+    collector = Collector({"PATH": "/usr/bin:/bin", "HOME": "/h", "CUDA_VISIBLE_DEVICES": "7"})
+    for row, said in (({"CUDA_VISIBLE_DEVICES": "1"}, '"1"'), ({}, "cannot be seen from here")):
+        known = replace(target, environment=tuple(row.items()))
+        runner = ProbeRunner(lambda t=known: [t], collector, folder=tmp_path, home=tmp_path)
+        (finding,) = runner.run(["environment"])
+        assert dict(finding.facts)["CUDA_VISIBLE_DEVICES"] == said
+
+
+def test_jupyters_own_folders_are_searched_in_its_order(tmp_path: Path) -> None:
+    named = tmp_path / "named"
+    environment = {"JUPYTER_PATH": f"{named}:relative", "JUPYTER_DATA_DIR": str(tmp_path / "data")}
+    folders = kernel_folders(home=tmp_path, prefix=tmp_path / "p", environment=environment)
+    assert folders[:3] == (
+        named / "kernels", tmp_path / "data/kernels", tmp_path / "p/share/jupyter/kernels",
+    )  # fmt: skip
+
+
+def test_a_target_and_a_container_cannot_share_a_name(tmp_path: Path) -> None:
+    (tmp_path / "docker").write_text("")
+    (tmp_path / "docker").chmod(0o755)
+    with pytest.raises(SettingsError):
+        discover_targets(
+            [f"lab={PYTHON}"], executable=PYTHON, home=tmp_path, prefix=tmp_path,
+            environment={"PATH": str(tmp_path)}, containers=["lab=cv"], proc=tmp_path,
+        )  # fmt: skip

@@ -1,7 +1,7 @@
 """The part of the probe code that reads NVIDIA's management library (NVML), tolerating absences.
 
-Like `collect.py`, whose source follows it inside the target: only the standard library, Python 3.8
-to 3.14, types in quotes, no `from __future__`. It refuses to know what the numbers mean.
+Like all code that runs inside a target: only the standard library, Python 3.8 to 3.14, types in
+quotes, no `from __future__`. It refuses to know what the numbers mean.
 """
 
 import importlib
@@ -11,10 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
-    Document = dict[str, Any]
+    from assistant.probes.inside.shared import Document, guarded, read_text
 
 
 class _Nvml:
@@ -169,20 +168,6 @@ def process_name(pid: int) -> str:
         return read_text(f"/proc/{int(pid)}/comm").strip()
     except OSError:
         return ""
-
-
-def guarded(part: "Callable[[], Any]") -> "Any":
-    """Return what `part` returns, or {"error": …} when it fails in whatever way."""
-    try:
-        return part()
-    except BaseException as error:
-        return {"error": f"{type(error).__name__}: {error}"[:500]}
-
-
-def read_text(path: str) -> str:
-    """Read the beginning of a small text file."""
-    with open(path, "rb") as file:
-        return file.read(65536).decode("utf-8", "replace")
 
 
 def as_text(value: "Any") -> str:

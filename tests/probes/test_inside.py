@@ -15,9 +15,16 @@ from typing import Any
 
 import pytest
 
+import assistant
 from assistant.probes.packages import NAMES
+from assistant.probes.registry import PROBES
 from assistant.probes.source import FIRST_LINE, MAX_BYTES, probe_source
 
+INSIDE = sorted(
+    file
+    for file in (Path(assistant.__file__).parent / "probes" / "inside").glob("*.py")
+    if file.stem != "__init__"
+)
 FAKE_DRIVER = """
 #include <string.h>
 typedef struct { unsigned pid; unsigned long long used; unsigned g, c; } info;
@@ -51,7 +58,7 @@ def collect(
         "rows": rows, "marker": "@@", "folder": str(folder), "home": str(folder), "packages": NAMES,
     }  # fmt: skip
     result = subprocess.run(
-        [python, "-S", "-c", probe_source(), json.dumps(order)],
+        [python, "-S", "-c", probe_source(rows), json.dumps(order)],
         env={"PATH": os.environ["PATH"], **environment},
         cwd=folder,
         capture_output=True,
@@ -63,12 +70,41 @@ def collect(
 
 
 def test_the_source_fits_and_is_plain_enough_for_old_pythons() -> None:
-    source = probe_source()
-    assert len(source.encode()) < MAX_BYTES
+    source = probe_source([row.id for row in PROBES])
+    for row in PROBES:
+        assert len(probe_source([row.id]).encode()) < MAX_BYTES
+    quick = probe_source([row.id for row in PROBES if row.quick and not row.alone])
+    assert len(quick.encode()) < MAX_BYTES
     assert source.startswith(FIRST_LINE + "\n")
     assert "__future__ import" not in source.replace("`from __future__`", "")
+    assert "'''" not in source, "a notebook cell encloses the code in them"
     for minor in range(8, 15):
         ast.parse(source, feature_version=(3, minor))
+
+
+def test_files_that_become_one_text_define_no_name_twice() -> None:
+    """A second `read_file` would quietly replace the first one in another row."""
+    seen: dict[str, str] = {}
+    for file in INSIDE:
+        for node in ast.parse(file.read_text()).body:
+            for name in defined_names(node):
+                assert seen.setdefault(name, file.name) == file.name, name
+
+
+@pytest.mark.parametrize("file", INSIDE, ids=lambda file: file.stem)
+def test_a_file_imports_only_the_standard_library_before_it_is_asked(file: Path) -> None:
+    for node in ast.parse(file.read_text()).body:
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
+
+
+def defined_names(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 @pytest.mark.parametrize("python", INTERPRETERS)
@@ -183,3 +219,34 @@ def test_packages_are_looked_up_but_not_imported(tmp_path: Path) -> None:
     (Path(place) / "torch" / "version.py").write_text("__version__ = '2.9.1+cpu'\n")
     found = collect(["packages"], tmp_path, PYTHONPATH=place)["packages"]["packages"]["torch"]
     assert (found["found"], found["build"], found["version"]) == (True, "2.9.1+cpu", None)
+
+
+def test_without_torch_the_address_space_is_bounded(tmp_path: Path) -> None:
+    source = probe_source(["environment"]).replace("main(sys.argv[1])", "")
+    code = source + "limit_memory(1 << 30)\nx = bytearray(2 << 30)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stderr.strip().endswith("MemoryError")
+    lifted = source + "limit_memory(1 << 30)\nlift_memory_limit()\nx = bytearray(2 << 30)"
+    assert subprocess.run([sys.executable, "-c", lifted], capture_output=True).returncode == 0
+
+
+def test_pythonpath_is_seen_but_runs_nothing_in_place_of_the_standard_library(
+    tmp_path: Path,
+) -> None:
+    """A notebook's own PYTHONPATH counts; the probe's own imports come before it."""
+    place, folder = tmp_path / "mine", tmp_path / "course"
+    for path in (place / "timm", folder):
+        path.mkdir(parents=True)
+    (place / "timm" / "__init__.py").write_text("")
+    (folder / "lap.py").write_text("")
+    for name in ("json", "platform"):
+        (place / f"{name}.py").write_text("raise SystemExit('ran')")
+    order = {
+        "rows": ["packages"], "marker": "@@", "folder": str(folder), "home": "", "packages": NAMES,
+        "paths": [str(place), str(folder)],
+    }  # fmt: skip
+    argv = [sys.executable, "-S", "-c", probe_source(["packages"]), json.dumps(order)]
+    result = subprocess.run(argv, capture_output=True, text=True, cwd=tmp_path)
+    found = json.loads(result.stdout.split("@@")[1])["rows"]["packages"]["packages"]
+    assert found["timm"]["file"] == str(place / "timm" / "__init__.py")
+    assert found["lap"]["found"] is False, "the working folder is only listed"

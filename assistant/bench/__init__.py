@@ -1,0 +1,1 @@
+"""Measurements on this machine; nothing else imports them but the command line."""

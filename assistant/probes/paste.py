@@ -1,0 +1,97 @@
+"""Where we cannot look: a cell to run there, and reading what it printed.
+
+The cell is the same probe code, in plain sight, started as a process of its own, so that it changes
+nothing in the notebook and a crash does not end its kernel. What comes back was in many hands: it
+is read like every document of a target, and its findings say that they were pasted.
+
+It refuses to know where the text came from, and it runs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from assistant.probes.document import Document, get_number, get_section, get_text
+from assistant.probes.packages import NAMES
+from assistant.probes.registry import PROBES
+from assistant.probes.row import Probe
+from assistant.probes.source import probe_source
+from assistant.types import Finding
+
+WHERE = "pasted by you"
+_KEY = '"assistant_probe"'
+_MOST = 20  # documents in one text
+_LONGEST = 1_000_000
+_VERSION = re.compile(r"\d\.\d{1,2}\.\d{1,2}\w{0,4}")  # 3.12.3, 3.14.0rc2
+
+
+def build_cell(row: Probe) -> str:
+    """Return a notebook cell that prints the row's document; it needs no parameter.
+
+    Only the row's id goes into it: nothing that a person typed.
+    """
+    order = {
+        "rows": [row.id],
+        "marker": "",
+        "folder": "",
+        "home": "",
+        "packages": NAMES,
+        "parameters": {},
+    }
+    return (
+        f"# {row.title}: reads {row.reads}.\n"
+        f"# It {row.never}. Run this cell and paste what it prints into the assistant.\n"
+        "import subprocess, sys\n\n"
+        f"CODE = r'''\n{probe_source([row.id])}'''\n"
+        f"ORDER = r'''{json.dumps(order)}'''\n"
+        "result = subprocess.run([sys.executable, '-c', CODE, ORDER], stdin=subprocess.DEVNULL, "
+        f"capture_output=True, text=True, timeout={row.seconds + 30:.0f})\n"
+        "print(result.stdout.strip() or result.stderr[-1000:])\n"
+    )
+
+
+def read_pasted(text: str, *, rows: Sequence[Probe] = PROBES) -> tuple[Finding, ...]:
+    """Return the findings of every probe document that stands in the text; () if there is none.
+
+    Of two about one row the later one counts. Nothing in it is trusted or run.
+    """
+    known = {row.id: row for row in rows}
+    found: dict[str, Finding] = {}
+    for document in _find_documents(text):
+        for name in get_section(document, "rows"):
+            row = known.get(str(name))
+            if row is not None:
+                found[row.id] = _interpret(row, document)
+    return tuple(found[name] for name in known if name in found)
+
+
+def _interpret(row: Probe, document: Document) -> Finding:
+    section = {**get_section(document, "rows", row.id), "own": False, "known": True}
+    for name in ("variables", "secrets", "parameters", "others"):
+        section.pop(name, None)  # the runner's word, which a paste cannot have
+    python = get_text(document, "python")
+    where = f"{WHERE} (Python {python})" if _VERSION.fullmatch(python) else WHERE
+    seconds = get_number(document, "seconds", row.id) or 0.0
+    return replace(row.read(section, where=where), seconds=seconds, pasted=True)
+
+
+def _find_documents(text: str) -> Iterator[Mapping[str, object]]:
+    """Read the JSON objects that begin with our key; what stands around them is passed over."""
+    decoder = json.JSONDecoder()
+    place = -1
+    for _ in range(_MOST):
+        place = text.find(_KEY, place + 1)
+        if place < 0:
+            return
+        start = text.rfind("{", 0, place)
+        if start < 0 or text[start + 1 : place].strip():
+            continue
+        try:
+            value, _ = decoder.raw_decode(text[start : start + _LONGEST])
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            yield value
