@@ -20,6 +20,7 @@ from assistant.events import (
     Retrieved,
     Sentence,
 )
+from assistant.figures import describe_figures
 from assistant.render import MARKS, render_markdown_table, render_match, strip_controls
 from assistant.types import Finding
 
@@ -47,7 +48,7 @@ def print_event(event: Event) -> None:
 
 def print_markdown(text: str) -> None:
     """Print guide text: laid out in a terminal, as it stands in a pipe."""
-    clean = strip_controls(text)
+    clean = describe_figures(strip_controls(text))
     if not sys.stdout.isatty():
         print(f"\n{clean}\n", flush=True)
         return
@@ -65,6 +66,10 @@ def print_findings(findings: tuple[Finding, ...]) -> None:
         print(strip_controls(f"{MARKS[finding.status]} {finding.id:12} {finding.summary}"))
         if finding.next:
             print(strip_controls(f"    → {finding.next}"))
+        if finding.status != "ok" and finding.entries:
+            print(f"    see: {', '.join(finding.entries)}")
+        if finding.age:
+            print(f"    read {finding.age:.0f} seconds ago")
 
 
 def print_eval(shape: dict[str, Any]) -> None:

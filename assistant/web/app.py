@@ -11,16 +11,24 @@ from collections.abc import MutableMapping
 
 import gradio as gr
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.middleware.cors import CORSMiddleware
 
+from assistant.figures import load_figures
+from assistant.history import History, open_history
 from assistant.settings import Settings
+from assistant.web.api import add_api
 from assistant.web.guard import LOOPBACK, Guard, Policy
 from assistant.web.page import CSS_FILE, JS_FILE, build_page
 from assistant.web.room import Assistant, Room
 
 EVERYWHERE = frozenset({"0.0.0.0", "::", ""})
 MEGABYTE = 1_000_000
+FIGURE_HEADERS = {
+    # opened by itself a figure may use its own style sheet and nothing else; the guard adds more
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "cache-control": "private, max-age=3600",
+}
 
 # Everything of Gradio's that would call home, open another door or write files.
 GRADIO_OFF = {
@@ -42,7 +50,13 @@ GRADIO_UNSET = (
 )
 
 
-def build_app(assistant: Assistant, settings: Settings, *, token: str | None) -> FastAPI:
+def build_app(
+    assistant: Assistant,
+    settings: Settings,
+    *,
+    token: str | None,
+    history: History | None = None,
+) -> FastAPI:
     """Return the app; with a token every route but /healthz asks for it.
 
     Changes the process's environment so that Gradio's analytics, sharing and the like are off.
@@ -51,6 +65,8 @@ def build_app(assistant: Assistant, settings: Settings, *, token: str | None) ->
     silence_gradio(os.environ)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     _add_health(app, assistant)
+    _add_figures(app)
+    add_api(app, assistant, history if history is not None else open_history(None))
     # With a CORS policy on the parent Gradio adds none of its own: no origin is ever allowed.
     app.add_middleware(CORSMiddleware, allow_origins=[])
     app.add_middleware(Guard, policy=build_policy(settings, token=token))
@@ -112,6 +128,17 @@ def _leave(app: FastAPI, room: Room) -> None:
 def _prefix(settings: Settings) -> str:
     path = settings.root_path.strip("/")
     return f"/{path}" if path else ""
+
+
+def _add_figures(app: FastAPI) -> None:
+    """Serve the shipped figures by their names; a name is looked up, never made into a path."""
+    figures = load_figures()
+
+    @app.get("/figures/{name}.svg")
+    async def figure(name: str) -> Response:
+        if name not in figures:
+            return Response("There is no such figure.", status_code=404, media_type="text/plain")
+        return Response(figures[name], media_type="image/svg+xml", headers=FIGURE_HEADERS)
 
 
 def _add_health(app: FastAPI, assistant: Assistant) -> None:

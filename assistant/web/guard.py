@@ -40,12 +40,14 @@ ROUTES: tuple[tuple[str, str], ...] = (
     ("GET", r"/|/healthz|/readyz"),
     ("GET", r"/(theme\.css|favicon\.ico|manifest\.json|robots\.txt)"),
     ("GET", r"/(assets|static)/[\w./-]+"),
+    ("GET", r"/figures/[a-z0-9-]+\.svg"),
     ("GET", r"/gradio_api/queue/data"),
     ("GET", r"/gradio_api/app_id"),  # how the page notices that the server is back
     ("GET", r"/gradio_api/heartbeat/\w+"),
     ("POST", r"/gradio_api/queue/join"),
     ("POST", r"/gradio_api/run/predict"),
     ("POST", r"/gradio_api/cancel"),
+    ("POST", r"/api/ask"),  # for programs: `%diagnose` in a notebook
 )
 
 

@@ -1,8 +1,9 @@
-"""Markdown that is safe to show: data as data, a guide's Markdown without HTML and images.
+"""Markdown that is safe to show: data as data, a guide's Markdown without HTML.
 
 Three ways in: `escape` (text that stays text), `fence` (a code block that nothing inside can
 close) and `guide_markdown` / `sentence_markdown` (Markdown parsed and written anew, so that only
-known constructs come out). It refuses to know events, entries and Gradio.
+known constructs come out; of all images only the figures that we ship). It refuses to know
+events, entries and Gradio.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
+
+from assistant.figures import is_figure
 
 # Languages whose colouring is harmless; others (mermaid would draw) are shown as plain text.
 LANGUAGES = frozenset(
@@ -68,7 +71,7 @@ def fence(text: str, *, language: str = "text") -> str:
 
 
 def guide_markdown(text: str) -> str:
-    """Write a guide's Markdown anew: no HTML, images as their names, links only http(s)."""
+    """Write a guide's Markdown anew: no HTML, links only http(s), no image but our figures."""
     return _blocks(SyntaxTreeNode(_PARSER.parse(printable(text))).children, links=True)
 
 
@@ -165,9 +168,16 @@ def _inline(node: SyntaxTreeNode, *, links: bool) -> str:
         case "link":
             return _link(inside(), str(node.attrs.get("href", "")), links=links)
         case "image":
-            return f"(picture: {escape(node.content) or 'no name'})"
+            return _image(escape(node.content), str(node.attrs.get("src", "")), links=links)
         case _:
             return inside() if node.children else escape(node.content)
+
+
+def _image(label: str, address: str, *, links: bool) -> str:
+    """One of our figures, by an address relative to the page (so a proxy's path is kept)."""
+    if links and is_figure(address):
+        return f"![{' '.join(label.split())}]({address})"
+    return f"(picture: {label or 'no name'})"
 
 
 def _link(label: str, address: str, *, links: bool) -> str:

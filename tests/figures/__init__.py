@@ -1,0 +1,1 @@
+"""The figures of the guides, each drawn by a function from values that are computed."""
