@@ -73,9 +73,10 @@ class LexicalIndex:
         row = _features(self._words, self._characters, [text])
         return np.asarray((row @ self._matrix.T).toarray()[0], dtype=np.float32)
 
-    def gram(self) -> np.ndarray:
-        """The same cosines among the passages themselves: float32 [n, n]. Slow for many."""
-        return np.asarray((self._matrix @ self._matrix.T).toarray(), dtype=np.float32)
+    def gram(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """The same cosines among (some) passages themselves: float32 [rows, rows]. Slow for many."""
+        matrix = self._matrix if rows is None else self._matrix[rows]
+        return np.asarray((matrix @ matrix.T).toarray(), dtype=np.float32)
 
 
 def build_lexical(passages: Sequence[str]) -> LexicalIndex:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from assistant.errors import GuideError
 from assistant.guide import find_dead_links, load_id_table, parse_guide
+from assistant.lint import find_block_problems
 from assistant.types import Entry, Guide, Phrase, Problem
 
 BUILTIN = "builtin"
@@ -58,6 +59,13 @@ def find_guide_files(names: Sequence[str]) -> tuple[Path, ...]:
         else:
             found.append(path)
     return tuple(dict.fromkeys(found))
+
+
+def with_neighbours(files: Sequence[Path]) -> tuple[str, ...]:
+    """These guides, and the other shipped ones if one of them is: they are searched together."""
+    shipped = {path.resolve() for path in _markdown_in(_knowledge_folder())}
+    others = [str(file) for file in files if file.resolve() not in shipped]
+    return (*others, *([BUILTIN] if len(others) < len(files) else []))
 
 
 def read_guide(path: Path) -> Guide:
@@ -112,9 +120,9 @@ def load_library(names: Sequence[str]) -> Library:
 
 
 def _join(phrases: Sequence[Phrase], known: frozenset[str]) -> tuple[Phrase, ...]:
-    """Phrases of entries that are not loaded speak for abstaining, but only beside the guides that
-    they were written for: in another guide an entry of another name may answer them."""
-    ids = {phrase.id for phrase in phrases if phrase.id}
+    """Phrases of entries that are not loaded speak for abstaining, but only beside a guide of the
+    course module, for which they were written: another may answer them under another name."""
+    ids = {id_ for _, id_ in _id_table().items()}
     if len(ids & known) * 2 < len(ids):
         return tuple(phrase for phrase in phrases if not phrase.id or phrase.id in known)
     return tuple(p if p.id in known else Phrase("", p.text) for p in phrases)
@@ -124,6 +132,7 @@ def find_problems(guides: Sequence[Guide]) -> tuple[Problem, ...]:
     """Everything that authors should mend, by file and line."""
     problems = [problem for guide in guides for problem in guide.problems]
     problems.extend(find_dead_links(guides))
+    problems.extend(find_block_problems(guides))
     return tuple(sorted(problems, key=lambda p: (p.file, p.line)))
 
 

@@ -39,9 +39,16 @@ def dense_kernel(cosines: np.ndarray) -> np.ndarray:
     return np.asarray(clipped * clipped * clipped, dtype=np.float32)
 
 
+def alone(similarities: np.ndarray) -> np.ndarray:
+    """Scores of labels that have one passage each and nothing to compete with (K = 1)."""
+    return np.asarray(similarities / (1.0 + _RIDGE), dtype=np.float32)
+
+
 def fit_ranker(kernel: np.ndarray, labels: Sequence[str]) -> Ranker:
     """Solve (K + λI) W = Y for one-hot Y, centred by column. `kernel` float [n, n], symmetric."""
     names, targets = _targets(labels)
+    if not names:
+        return Ranker((), targets)
     factor = linalg.cho_factor(_regular(kernel), overwrite_a=True, check_finite=False)
     weights = linalg.cho_solve(factor, targets, check_finite=False)
     return Ranker(names, weights.astype(np.float32))

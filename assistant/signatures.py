@@ -173,6 +173,14 @@ ROWS: tuple[SignatureRow, ...] = (
         r"to have \d+ channels, but got \d+ channels",
         context=r"u-?net|skip|decoder|up\d|torch\.cat|concat",
     ),
+    # expected input[2, 512, 32, 32] to have 256 channels, but got 512: twice as many, so two
+    # feature maps were joined where the layer was built for one
+    _row(
+        "skip-size-mismatch",
+        r"to have (?:64 channels, but got 128|128 channels, but got 256|256 channels, but got 512|"
+        r"512 channels, but got 1024) channels",
+        unless=r"layer[1-4]|bottleneck|resnet|vgg|densenet",
+    ),
     _row(
         "skip-size-mismatch", r"\bU-?Net\b.{0,40}(?:shape|size)s?.{0,30}(?:match|mismatch|differ)"
     ),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from assistant.calibration import load_calibration
 from assistant.library import Library, load_library
-from assistant.retrieval import HybridRetriever, build_passages
+from assistant.passages import build_passages
+from assistant.retrieval import HybridRetriever
 from assistant.snapshots import Snapshots
 from assistant.types import Entry, Retriever
 

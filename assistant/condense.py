@@ -1,0 +1,68 @@
+"""What of a query is compared with the knowledge: the person's words and the exception.
+
+Library frames say where, not what; lines that a program printed by the dozen say nothing once they
+have been seen. It refuses to know what the text is compared with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from assistant.signatures import template
+from assistant.types import Query
+
+_WORDS = 700  # characters of what a person wrote around an exception
+_MESSAGE = 400  # of the exception
+_TEXT = 1000  # of a text without an exception
+_MANY = 40  # lines: a log with so many of a kind is a program's, not the person's
+_OFTEN = 8
+# 2026-11-20 10:03:19,123 INFO …; [10:03:19] …; INFO:root:…; worker-0 | …
+_LOGGED = re.compile(
+    r"^\W{0,3}(?:\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|(?:INFO|DEBUG|TRACE|NOTICE)\b)", re.IGNORECASE
+)
+_TROUBLE = re.compile(r"\b(?:warn|error|fail|exception|critical|killed|fatal)", re.IGNORECASE)
+_LETTERS = re.compile(r"[^\W\d_]{2,}")
+
+
+def search_text(query: Query) -> str:
+    """Return the person's words and the exception that explains the failure, without the rest."""
+    exception = query.exception
+    if exception is None:
+        return _head_and_tail(condense(query.text), _TEXT)
+    last = f"{exception.name.rpartition('.')[2]}: {exception.message}"[:_MESSAGE]
+    return f"{_head_and_tail(condense(query.words), _WORDS)}\n{last}".strip()
+
+
+def condense(text: str) -> str:
+    """Of lines that differ in numbers only the first two and the last stay; of a long log none.
+
+    A long log that has nothing but such lines is treated like a short one.
+    """
+    lines = text.splitlines()
+    forms = [template(line) for line in lines]
+    counts = Counter(form for form in forms if form)
+    noise = {n for n, line in enumerate(lines) if _is_noise(line, counts[forms[n]])}
+    if len(noise) >= _MANY:
+        rest = [line for n, line in enumerate(lines) if n not in noise]
+        if len(_LETTERS.findall(" ".join(rest))) >= 3:
+            return "\n".join(rest)
+    last = {form: number for number, form in enumerate(forms)}
+    seen: Counter[str] = Counter()
+    kept = []
+    for number, (line, form) in enumerate(zip(lines, forms, strict=True)):
+        seen[form] += 1
+        if seen[form] <= 2 or last[form] == number or not form:
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def _is_noise(line: str, count: int) -> bool:
+    """Whether a line is one of many of its kind, or an ordinary line of a log."""
+    return count >= _OFTEN or (bool(_LOGGED.match(line)) and not _TROUBLE.search(line))
+
+
+def _head_and_tail(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    return f"{text[: limit // 2]}\n{text[-limit // 2 :]}"
