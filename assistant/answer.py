@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 
+from assistant.case import case_values, describe_case
 from assistant.events import Dropped, Notice, Sentence
+from assistant.evidence import find_objections, weigh_causes
 from assistant.grounding import Grounds, build_grounds, find_fault
 from assistant.overlap import find_unsupported
 from assistant.prompts import build_prompt
+from assistant.slots import aim_pip, fill, fill_code
 from assistant.types import (
     Backend,
     Conversation,
@@ -40,18 +44,82 @@ EMPTY = (
 )
 
 
-def build_fix(entry: Entry) -> FixText:
-    """The entry's fix as the guide words it: for an error its solution first, then the cause."""
+def build_fix(
+    entry: Entry, query: Query | None = None, findings: Sequence[Finding] = ()
+) -> FixText:
+    """The entry's fix as the guide words it, with this person's values in its slots.
+
+    For an error: what to do, what the paste and the findings say about this case, then the causes
+    with what the findings say about each. `blocks` are the fix's code, filled in the same way.
+    """
+    values = slot_values(query, findings)
+    lead = _lead(entry, query, findings)
     if entry.kind != "error":
-        return FixText(entry.id, entry.body.strip(), entry.blocks)
-    parts = [entry.solution.strip()]
-    if entry.causes:
-        several = "\n\n" + "\n".join(f"- {cause}" for cause in entry.causes)
-        why = f" {entry.causes[0]}" if len(entry.causes) == 1 else several
-        parts.append(f"**Why it happens:**{why}")
+        return _filled(entry, "\n\n".join(filter(None, (lead, entry.body.strip()))), values)
+    before, after = _split_lead(entry.solution.strip())
+    parts = [lead, before, _case(query), after, _causes(entry, query, findings)]
     if entry.check.strip():
         parts.append(f"**How to see that it worked:**\n\n{entry.check.strip()}")
-    return FixText(entry.id, "\n\n".join(parts), entry.blocks)
+    return _filled(entry, "\n\n".join(part for part in parts if part), values)
+
+
+def slot_values(query: Query | None, findings: Sequence[Finding]) -> dict[str, str]:
+    """Values for slots: facts of the paste, and from probes the interpreter they looked at."""
+    values = case_values(query) if query is not None else {}
+    for finding in findings:
+        values |= {kind: value for kind, value in finding.facts if kind == "python"}
+    return values
+
+
+def _filled(entry: Entry, text: str, values: Mapping[str, str]) -> FixText:
+    blocks = tuple(
+        replace(block, code=fill_code(block.code, values, language=block.language))
+        for block in entry.blocks
+    )
+    filled = fill(text, values)
+    python = values.get("python", "")
+    if python.startswith("/"):
+        filled = aim_pip(filled, python)
+        blocks = tuple(replace(block, code=aim_pip(block.code, python)) for block in blocks)
+    return FixText(entry.id, filled, blocks)
+
+
+def _lead(entry: Entry, query: Query | None, findings: Sequence[Finding]) -> str:
+    """What must be known before the fix is tried: findings that speak against it, and what then."""
+    against = find_objections(entry, query, findings)
+    if not against:
+        return ""
+    said = " ".join(clue.text for clue in against[:3])
+    steps = dict.fromkeys(f.next for f in findings if set(f.clues) & set(against) and f.next)
+    place = next((f.where for f in findings if set(f.clues) & set(against)), "")
+    where = f" (Looked at: {place}.)" if place else ""
+    return f"**It is probably something else.** {' '.join([said + where, *steps])}"
+
+
+def _case(query: Query | None) -> str:
+    """What the paste says about this case."""
+    said = " ".join(describe_case(query)) if query is not None else ""
+    return f"**Your case:** {said}" if said else ""
+
+
+_RULINGS = {"confirmed": "a check confirms this", "ruled_out": "a check speaks against this"}
+
+
+def _causes(entry: Entry, query: Query | None, findings: Sequence[Finding]) -> str:
+    lines = [
+        f"{cause.cause} *({_RULINGS[cause.ruling]}: {cause.text})*" if cause.ruling else cause.cause
+        for cause in weigh_causes(entry, query, findings)
+    ]
+    if len(lines) == 1:
+        return f"**Why it happens:** {lines[0]}"
+    return "**Why it happens:**\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
+
+
+def _split_lead(solution: str) -> tuple[str, str]:
+    """The first paragraph, if it is words, and the rest."""
+    first, gap, rest = solution.partition("\n\n")
+    is_words = not first.lstrip().startswith(("```", "~~~", "-", "*", "1", "|", "#"))
+    return (first, rest) if is_words and gap else ("", solution)
 
 
 def abstention(query: Query, retrieval: Retrieval) -> tuple[str, ...]:

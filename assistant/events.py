@@ -44,6 +44,13 @@ class Fix:
 
 
 @dataclass(frozen=True, slots=True)
+class Offered:
+    """Probes that can tell more about this question, by id, the most telling first."""
+
+    probes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Probed:
     """A probe's finding."""
 
@@ -88,4 +95,6 @@ class Done:
     seconds: tuple[tuple[str, float], ...]
 
 
-Event = Loading | Understood | Retrieved | Fix | Probed | Sentence | Dropped | Notice | Done
+Event = (
+    Loading | Understood | Retrieved | Fix | Offered | Probed | Sentence | Dropped | Notice | Done
+)

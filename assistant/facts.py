@@ -7,9 +7,11 @@ knows one form of message. Refuses to know what the facts are good for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
+from assistant.architectures import recognise_pair
 from assistant.types import ExceptionText, Fact, Frame
 
 
@@ -42,6 +44,10 @@ ROWS: tuple[FactRow, ...] = tuple(
         r"\b(?P<http_status>[45]\d\d) Client Error",
         # … for url: https://huggingface.co/org/name/resolve/main/x
         r"for url:? https?://(?P<http_host>[\w.-]{1,120})",
+        # Access to model org/name is restricted; Cannot access gated repo for url https://…
+        r"Access to model (?P<gated_repository>[\w.-]{1,80}/[\w.-]{1,80}) is restricted",
+        r"gated repo for url https?://[\w.-]{1,80}/(?P<gated_repository>[\w.-]{1,80}/[\w.-]{1,80}?)"
+        r"(?:/resolve|\.? |$)",
         # Input type (float) and bias type (c10::BFloat16) should be the same
         rf"Input type \((?P<input_dtype>{_DTYPE})\) and "
         rf"(?:weight|bias) type \((?P<weight_dtype>{_DTYPE})\)",
@@ -69,6 +75,8 @@ ROWS: tuple[FactRow, ...] = tuple(
         # CUDA out of memory. Tried to allocate 148.00 MiB … 37.06 MiB is free
         r"Tried to allocate (?P<memory_asked>[\d.]{1,12} [KMGT]iB)",
         r"(?P<memory_free>[\d.]{1,12} [KMGT]iB) (?:is )?free",
+        # Including non-PyTorch memory, this process has 14.50 GiB memory in use
+        r"this process has (?P<memory_in_use>[\d.]{1,12} [KMGT]iB) memory in use",
         r"total capacity of (?P<memory_total>[\d.]{1,12} [KMGT]iB)",
         # PyTorch 2.9.1+cpu
         r"\b(?P<torch_version>\d\.\d{1,2}\.\d{1,2}\+cpu)\b",
@@ -85,6 +93,7 @@ def find_facts(text: str, exceptions: Iterable[ExceptionText]) -> tuple[Fact, ..
     Spans index `text`. The same kind and value is listed once, in order of first appearance.
     """
     facts = [fact for row in ROWS for fact in _read(row, text)]
+    facts.extend(_read_networks(text))
     facts.sort(key=lambda fact: fact.start)
     last_own = _last_own_frame(exceptions)
     if last_own is not None:
@@ -106,6 +115,58 @@ def _read(row: FactRow, text: str) -> Iterable[Fact]:
         for kind, value in found.groupdict().items():
             if value is not None:
                 yield Fact(kind, value.strip(), found.start(kind), found.end(kind))
+
+
+# size mismatch for fc.weight: copying a param with shape torch.Size([10, 512]) from checkpoint,
+# the shape in current model is torch.Size([1000, 512]).
+_MISMATCH = re.compile(
+    r"size mismatch for (?P<key>[\w.]{1,160}): copying a param with shape "
+    r"torch\.Size\(\[(?P<file>[\d, ]{0,60})\]\) from checkpoint, the shape in "
+    r"current model is torch\.Size\(\[(?P<model>[\d, ]{0,60})\]\)"
+)
+# Missing key(s) in state_dict: "conv1.weight", "bn1.weight".
+_KEYS = re.compile(
+    r"(?P<side>Missing|Unexpected) key\(s\) in state_dict: (?P<keys>\"[^\n]{1,200000})"
+)
+_KEY = re.compile(r"\"([\w.]{1,160})\"")
+_MOST_KEYS = 5000
+
+
+def _read_networks(text: str) -> Iterator[Fact]:
+    """Which network a checkpoint and a model are, from the names and shapes that an error lists."""
+    saved: dict[str, tuple[int, ...]] = {}
+    wanted: dict[str, tuple[int, ...]] = {}
+    start = end = -1
+    for found in islice(_KEYS.finditer(text), 20):
+        names = _KEY.findall(found["keys"])[:_MOST_KEYS]
+        (wanted if found["side"] == "Missing" else saved).update(dict.fromkeys(names, ()))
+        kind = "missing_keys" if found["side"] == "Missing" else "unexpected_keys"
+        yield Fact(kind, str(len(names)), found.start("keys"), found.end("keys"))
+        start, end = found.span()
+    for found in islice(_MISMATCH.finditer(text), _MOST_KEYS):
+        saved[found["key"]] = _shape(found["file"])
+        wanted[found["key"]] = _shape(found["model"])
+        start, end = found.span()
+    if start < 0:
+        return
+    for side, network in zip(("checkpoint", "model"), recognise_pair(saved, wanted), strict=True):
+        if network is None:
+            continue
+        yield Fact(f"{side}_network", _several(network.names), start, end)
+        if network.classes is not None:
+            yield Fact(f"{side}_classes", str(network.classes), start, end)
+        if network.prefix:
+            yield Fact(f"{side}_prefix", network.prefix, start, end)
+
+
+def _several(names: Sequence[str]) -> str:
+    shown = names if len(names) <= 3 else (*names[:2], "a similar network")
+    return " or ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    """'10, 512' → (10, 512)"""
+    return tuple(int(part) for part in text.replace(",", " ").split() if len(part) < 12)
 
 
 def _last_own_frame(exceptions: Iterable[ExceptionText]) -> Frame | None:

@@ -10,12 +10,13 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from assistant.answer import ABOUT, EMPTY, abstention, build_fix, tailor
+from assistant.conversation import read_followup
 from assistant.errors import AssistantError
 from assistant.events import (
     Done,
@@ -24,14 +25,17 @@ from assistant.events import (
     Fix,
     Loading,
     Notice,
+    Offered,
     Probed,
     Retrieved,
     Sentence,
     Understood,
 )
+from assistant.evidence import choose_probes, follow, keep_first, revise
 from assistant.inputs import CleanText
 from assistant.reading import read_query
 from assistant.snapshots import Snapshots
+from assistant.streaming import stream
 from assistant.types import (
     Backend,
     BackendStatus,
@@ -115,9 +119,15 @@ class Assistant:
         conversation: Conversation = (),
         target: str | None = None,
         probe: str | None = None,
+        parameters: Mapping[str, str] | None = None,
+        check: bool = False,
+        explain: bool = True,
     ) -> AsyncIterator[Event]:
         """Answer `text`; or, with `probe` and no text, run that probe on `target` (by name).
 
+        `parameters` are the probe's, as texts. With `check` the quick probes that can tell more are
+        run too, on `target` or on the environment that the traceback comes from. With `explain`
+        false the answer ends with the guide's words; no model is asked.
         Expected failures are events, never exceptions. Closing the iterator cancels what goes on.
         Raises GuideError if there is no knowledge at all.
         """
@@ -126,11 +136,21 @@ class Assistant:
         answer = _Answer(started, query, conversation)
         answer.mark("read")
         if probe is not None:
-            async for event in self._probe(answer, probe, target):
+            async for event in self._probe(answer, [probe], target, parameters):
                 yield event
             if query.kind == "empty":
+                async for event in self._revise_last(answer):
+                    yield event
                 yield self._probed_turn(answer)
                 return
+        answer.findings.extend(self._prober.read_pasted(query.text))
+        if answer.findings and conversation and not query.exceptions:
+            for finding in answer.findings:
+                yield Probed(finding)
+            async for event in self._revise_last(answer):
+                yield event
+            yield self._probed_turn(answer)
+            return
         yield Understood(query)
         for line in query.notices:
             yield Notice(line)
@@ -142,7 +162,9 @@ class Assistant:
             return
         async for event in self._retrieve(answer):
             yield event
-        async for event in self._explain(answer):
+        async for event in self._offer(answer, target, check=check):
+            yield event
+        async for event in self._explain(answer, speak=explain):
             yield event
         yield self._done(answer)
 
@@ -190,24 +212,31 @@ class Assistant:
                 if line not in earlier.notices:
                     yield Notice(line, "warning")
         answer.snapshot = snapshot
-        answer.retrieval = await self._search(snapshot, answer.query, first)
+        answer.retrieval = await self._search(snapshot, answer, first)
         answer.mark("retrieve", began)
         yield Retrieved(answer.retrieval.matches, answer.retrieval.status, final=True)
         for event in self._show_fix(answer, snapshot):
             yield event
 
-    async def _search(self, snapshot: Snapshot, query: Query, fallback: Retrieval) -> Retrieval:
+    async def _search(self, snapshot: Snapshot, answer: _Answer, fallback: Retrieval) -> Retrieval:
+        followup = read_followup(answer.query, answer.conversation)
+        asked = followup.turn.query if followup else answer.query
         try:
-            return await self._run(self._search_pool, snapshot.retriever.search, query)
+            found = await self._run(self._search_pool, snapshot.retriever.search, asked)
         except AssistantError as error:
             _LOG.warning("search: %s", error)
-            return fallback
+            found = fallback
+        if followup is not None:
+            answer.query = asked
+            found = follow(followup, found, snapshot.entries)
+        return revise(found, asked, self._known(answer), snapshot.entries)
 
     def _show_fix(self, answer: _Answer, snapshot: Snapshot) -> Iterator[Event]:
         """A new `Fix` if what is to be shown has changed."""
         fix = None
         if answer.retrieval.status != "abstain" and answer.retrieval.matches:
-            fix = build_fix(snapshot.entries[answer.retrieval.matches[0].id])
+            entry = snapshot.entries[answer.retrieval.matches[0].id]
+            fix = build_fix(entry, answer.query, self._known(answer))
         if fix == answer.fix:
             return
         answer.fix = fix
@@ -216,23 +245,84 @@ class Assistant:
             answer.mark("fix")
         yield Fix(fix, answer.revision)
 
-    async def _probe(self, answer: _Answer, probe: str, target: str | None) -> AsyncIterator[Event]:
+    async def _probe(
+        self,
+        answer: _Answer,
+        probes: Sequence[str],
+        target: str | None,
+        parameters: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[Event]:
         began = time.perf_counter()
         findings = await self._run(
-            self._probe_pool, lambda: self._prober.run([probe], target=target)
+            self._probe_pool,
+            lambda: self._prober.run(probes, target=target, parameters=parameters),
         )
         answer.findings.extend(findings)
         answer.mark("probe", began)
         for finding in findings:
             yield Probed(finding)
 
-    async def _explain(self, answer: _Answer) -> AsyncIterator[Event]:
+    async def _offer(
+        self, answer: _Answer, target: str | None, *, check: bool
+    ) -> AsyncIterator[Event]:
+        """Which probes can tell more; with `check` the quick ones are run."""
+        rows = self._prober.probes()
+        chosen = choose_probes(answer.query, answer.retrieval, rows)
+        if chosen:
+            yield Offered(chosen)
+        quick = [row.id for row in rows if row.quick and row.id in chosen]
+        if not check or not quick:
+            return
+        if target is None:
+            place = self._prober.choose(_paths(answer.query))
+            if place is None:
+                names = ", ".join(target.name for target in self._prober.targets())
+                yield Notice(
+                    "Nothing was checked: say which Python your program uses (--target). "
+                    f"There are: {names}."
+                )
+                return
+            target = place.name
+        async for event in self._probe(answer, quick, target):
+            yield event
+        for event in self._revise(answer):
+            yield event
+
+    def _revise(self, answer: _Answer) -> Iterator[Event]:
+        """New matches and a new fix where the findings change them."""
+        snapshot = answer.snapshot
+        if snapshot is None:
+            return
+        revised = revise(answer.retrieval, answer.query, self._known(answer), snapshot.entries)
+        if revised != answer.retrieval:
+            answer.retrieval = revised
+            yield Retrieved(revised.matches, revised.status, final=True)
+        yield from self._show_fix(answer, snapshot)
+
+    async def _revise_last(self, answer: _Answer) -> AsyncIterator[Event]:
+        """After a probe of its own: the last answer again, if the finding changes it."""
+        snapshot = self._snapshots.current()
+        last = answer.conversation[-1] if answer.conversation else None
+        if snapshot is None or last is None or last.fix is None:
+            return
+        if last.fix.entry not in snapshot.entries:
+            return
+        answer.snapshot, answer.query, answer.fix = snapshot, last.query, last.fix
+        answer.revision = 0
+        found = await self._run(self._search_pool, snapshot.retriever.search, last.query)
+        answer.retrieval = keep_first(found, last.fix.entry, snapshot.entries)
+        for event in self._revise(answer):
+            yield event
+
+    async def _explain(self, answer: _Answer, *, speak: bool) -> AsyncIterator[Event]:
         """The model's checked sentences, or what to do when no entry is good enough."""
         snapshot = answer.snapshot  # the one that the fix came from, also if guides changed since
         if answer.fix is None or snapshot is None:
             for line in abstention(answer.query, answer.retrieval):
                 answer.sentences.append(line)
                 yield Sentence(line)
+            return
+        if not speak:
             return
         entry = snapshot.entries[answer.fix.entry]
         status = self._backend.status()
@@ -242,9 +332,9 @@ class Assistant:
             return
         if status.state == "loading":
             yield Loading(status.message or "the language model")
-        findings = [*self._earlier_findings(answer), *answer.findings]
+        findings = self._known(answer)
         cancel = threading.Event()
-        speaking = self._stream(
+        speaking = stream(
             lambda: tailor(
                 answer.query,
                 entry,
@@ -254,19 +344,28 @@ class Assistant:
                 cancel=cancel,
                 on_first_token=lambda: answer.mark("first_token"),
             ),
-            cancel,
+            cancel=cancel,
+            pool=self._model_pool,
         )
-        async for event in speaking:
-            if isinstance(event, Sentence):
-                answer.mark("first_sentence")
-                answer.sentences.append(event.text)
-                answer.backend = self._backend.name
-            elif isinstance(event, Dropped):
-                answer.backend = self._backend.name
-            yield event
+        self._cancels.add(cancel)
+        try:
+            async for event in speaking:
+                if isinstance(event, Sentence):
+                    answer.mark("first_sentence")
+                    answer.sentences.append(event.text)
+                if isinstance(event, Sentence | Dropped):
+                    answer.backend = self._backend.name
+                yield event
+        finally:
+            self._cancels.discard(cancel)
+            await speaking.aclose()
 
-    def _earlier_findings(self, answer: _Answer) -> Sequence[Finding]:
-        return [finding for turn in answer.conversation[-3:] for finding in turn.findings]
+    def _known(self, answer: _Answer) -> Sequence[Finding]:
+        """What was found in this conversation, the latest of each probe and place, oldest first."""
+        turns = answer.conversation[-3:]
+        earlier = [finding for turn in turns for finding in turn.findings]
+        latest = {(f.id, f.where): f for f in (*earlier, *answer.findings)}
+        return list(latest.values())
 
     def _probed_turn(self, answer: _Answer) -> Done:
         """A probe alone: its findings join the last turn, so that what follows may rest on them."""
@@ -274,7 +373,8 @@ class Assistant:
         if not answer.conversation:
             return done
         last = answer.conversation[-1]
-        return replace(done, turn=replace(last, findings=(*last.findings, *answer.findings)))
+        findings = (*last.findings, *answer.findings)
+        return replace(done, turn=replace(last, fix=answer.fix or last.fix, findings=findings))
 
     def _done(self, answer: _Answer) -> Done:
         answer.mark("total")
@@ -302,45 +402,7 @@ class Assistant:
     ) -> _T:
         return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
 
-    async def _stream(
-        self, make: Callable[[], Iterator[Event]], cancel: threading.Event
-    ) -> AsyncIterator[Event]:
-        """Run a blocking iterator in the model pool; its errors become a `Notice`.
 
-        Closing this iterator sets `cancel`, which ends the work behind it within one token.
-        """
-        loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[Event | None] = asyncio.Queue()
-
-        def put(event: Event | None) -> None:
-            # the loop may be closed when a reader left during shutdown
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(queue.put_nowait, event)
-
-        def work() -> None:
-            try:
-                for event in make():
-                    put(event)
-                    if cancel.is_set():
-                        break
-            except AssistantError as error:
-                put(Notice(f"{error} The guide's words above are complete.", "warning"))
-            except Exception:  # the rim: whatever a model library raises must not reach a reader
-                _LOG.exception("language model")
-                put(
-                    Notice(
-                        "The language model stopped; the guide's words above are complete.",
-                        "warning",
-                    )
-                )
-            finally:
-                put(None)
-
-        self._cancels.add(cancel)
-        self._model_pool.submit(work)
-        try:
-            while (event := await queue.get()) is not None:
-                yield event
-        finally:
-            cancel.set()
-            self._cancels.discard(cancel)
+def _paths(query: Query) -> Sequence[str]:
+    """Files of the pasted traceback's frames: they tell which environment it comes from."""
+    return [frame.file for exception in query.exceptions for frame in exception.frames]

@@ -20,21 +20,39 @@ QueryKind = Literal["traceback", "message", "log", "text", "smalltalk", "empty"]
 Status = Literal["answer", "likely", "abstain"]
 FindingStatus = Literal["ok", "warn", "fail", "no_data", "refused", "timeout"]
 TargetKind = Literal["own", "interpreter", "kernel", "container"]
-ParameterKind = Literal["choice", "number", "path"]
+ParameterKind = Literal["choice", "number", "path", "name"]
 Ruling = Literal["confirmed", "ruled_out"]
 Role = Literal["system", "user", "assistant"]
+BlockRole = Literal["", "reproduce", "fix", "check"]
+Need = Literal["lab", "gpu", "spark", "pypi", "network"]
 
 
 # --- knowledge -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What a block wants when it is run to prove its entry: what must be there (`needs`), what must
+    be absent (`without`, import names), and its limits in seconds and GB."""
+
+    needs: tuple[Need, ...] = ()
+    without: tuple[str, ...] = ()
+    seconds: float = 60.0
+    memory_gb: float = 4.0
+
+
+@dataclass(frozen=True, slots=True)
 class CodeBlock:
-    """One fenced block: `language` is the first word of its info string, lower case, '' if none."""
+    """One fenced block: `language` is the first word of its info string, lower case, '' if none.
+
+    `role` says what it proves when it is run ('' for a block that is only shown).
+    """
 
     language: str
     code: str
     line: int = 0
+    role: BlockRole = ""
+    terms: Terms = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +61,8 @@ class Entry:
 
     `symptoms` are texts that a learner sees (messages, observations), wildcards `...` included.
     `solution` and `body` are Markdown with their code fences; `body` is the whole entry below its
-    heading. `blocks` are the fences of the solution in order. `check` is Markdown, '' if none.
+    heading, but for its reproduction. `blocks` are the fences of the solution in order. `check` is
+    Markdown, '' if none. `proof` are all blocks with a role in order: code that `verify` runs.
     """
 
     id: str
@@ -61,6 +80,7 @@ class Entry:
     sources: str = ""
     blocks: tuple[CodeBlock, ...] = ()
     origin: str = ""
+    proof: tuple[CodeBlock, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +245,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What a probe may be told: one of `choices`, a number in `low`..`high`, or a path that lies
-    inside the allowed roots. An empty `default` on a path means that it must be given."""
+    """What a probe may be told: one of `choices`, a number in `low`..`high`, a path that lies
+    inside the allowed roots, or the name of a Python package. An empty `default` on a path means
+    that it must be given; on a name, that it may be left out."""
 
     name: str
     title: str
@@ -242,6 +263,8 @@ class ProbeInfo:
     """What a reader may know of a probe before pressing its button.
 
     `quick` rows need no parameter and little time, so `doctor` and the page may run them together.
+    `informs` are families of signatures and kinds of facts that it can tell more about, `entries`
+    ids of entries without an exception.
     """
 
     id: str
@@ -251,17 +274,27 @@ class ProbeInfo:
     parameters: tuple[Parameter, ...] = ()
     seconds: float = 10.0
     quick: bool = True
+    informs: tuple[str, ...] = ()
+    entries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """A Python environment that probes look at. `argv` starts its interpreter; it is never typed
-    by a user: the operator configures it or a read-only discovery found it."""
+    by a user: the operator configures it or a read-only discovery found it.
+
+    `folder` is where its programs work, '' if unknown. `environment` are variables that its programs
+    see (listed names; of secrets only "set"), None if that is unknown. `pid` is that of a running
+    kernel, 0 otherwise.
+    """
 
     name: str
     kind: TargetKind
     argv: tuple[str, ...]
     label: str
+    folder: str = ""
+    environment: tuple[tuple[str, str], ...] | None = None
+    pid: int = 0
 
 
 # --- the answer ------------------------------------------------------------------------------
@@ -364,6 +397,9 @@ class Backend(Protocol):
         Raises BackendBusyError when too many wait, BackendError when the model fails.
         """
 
+    def unload(self) -> None:
+        """Free the model's memory when nobody uses it; the next question loads it again."""
+
     def close(self) -> None:
         """End running generations and free the model."""
 
@@ -388,6 +424,13 @@ class Prober(Protocol):
 
         `parameters` are texts by parameter name; one that is not allowed gives a refused finding.
         """
+
+    def read_pasted(self, text: str) -> tuple[Finding, ...]:
+        """Return what a person brought from where we cannot look, marked as pasted; () if none."""
+
+    def choose(self, paths: Sequence[str]) -> Target | None:
+        """Return the environment that the paths of a traceback's frames belong to, else the only
+        running kernel, else None: ask."""
 
 
 class Retriever(Protocol):

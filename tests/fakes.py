@@ -138,6 +138,7 @@ class FakeAssistant:
         conversation: Conversation = (),
         target: str | None = None,
         probe: str | None = None,
+        explain: bool = True,
     ) -> AsyncIterator[Event]:
         call = Call(text, probe, target, conversation)
         self.calls.append(call)
@@ -194,7 +195,7 @@ class FakeBackend:
         self.cancels: list[threading.Event] = []
         self.ended = threading.Event()
         self.closed = False
-        self.loads = 0
+        self.loads = self.unloads = 0
 
     def load(self) -> None:
         self.loads += 1
@@ -220,6 +221,9 @@ class FakeBackend:
         finally:
             self.ended.set()
 
+    def unload(self) -> None:
+        self.unloads += 1
+
     def close(self) -> None:
         self.closed = True
         for cancel in self.cancels:
@@ -229,12 +233,29 @@ class FakeBackend:
 class FakeProber:
     """Finds what it was told to find."""
 
-    def __init__(self, *findings: Finding) -> None:
+    def __init__(
+        self,
+        *findings: Finding,
+        informs: tuple[str, ...] = (),
+        place: Target | None = None,
+        pasted: tuple[Finding, ...] = (),
+    ) -> None:
+        """Every row informs `informs`; `place` is where a traceback comes from; `pasted` is what a
+        text that says PASTED holds."""
         self._findings = {finding.id: finding for finding in findings}
+        self._informs = informs
+        self._place = place
+        self._pasted = pasted
         self.runs: list[tuple[tuple[str, ...], str | None]] = []
 
     def probes(self) -> tuple[ProbeInfo, ...]:
-        return tuple(ProbeInfo(id_, id_, "nothing", "anything") for id_ in self._findings)
+        return tuple(
+            ProbeInfo(id_, id_, "nothing", "anything", informs=self._informs)
+            for id_ in self._findings
+        )
+
+    def read_pasted(self, text: str) -> tuple[Finding, ...]:
+        return self._pasted if "PASTED" in text else ()
 
     def targets(self) -> tuple[Target, ...]:
         return (Target("own", "own", ("python",), "the assistant's own"),)
@@ -249,6 +270,9 @@ class FakeProber:
         self.runs.append((tuple(probe_ids), target))
         refused = Finding("", "refused", "There is no such check.")
         return tuple(self._findings.get(id_, refused) for id_ in probe_ids)
+
+    def choose(self, paths: Sequence[str]) -> Target | None:
+        return self._place if paths else None
 
 
 class FakeEncoder:
