@@ -12,6 +12,9 @@ once; memory on the GPU, and what is taken between two looks, is not seen. It is
 program reads and writes what its user may. A fork bomb in one group ends in seconds; one whose
 every child leaves the group is ended too, but held two cores busy for a minute.
 
+`run_through` is for a command that a person typed: it runs unchanged and unprotected, as it would
+without us.
+
 It refuses to know what is run and why: what may be run is decided by its callers.
 """
 
@@ -31,9 +34,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
-from assistant import supervisor
+from assistant import relay, supervisor
 from assistant.errors import ProcessError
 
 _KEEPER = (sys.executable, "-I", "-S", "-B", supervisor.__file__)
@@ -146,6 +149,53 @@ def scrubbed_environment(base: Mapping[str, str], *, home: Path) -> dict[str, st
     if "PYTHONUSERBASE" not in kept and real_home:
         kept["PYTHONUSERBASE"] = os.path.join(real_home, ".local")
     return kept | dict.fromkeys(_HOME_NAMES, str(home)) | _SWITCHES
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """How a command ended that was run through us: its `returncode` (negative for a signal), the
+    last bytes of its output, whether somebody told it to end, and why it could not be started."""
+
+    returncode: int
+    tail: bytes = b""
+    asked_to_end: bool = False
+    refused: str = ""
+
+
+def run_through(argv: Sequence[str]) -> Passage:
+    """Run a command with our own streams, folder, environment and terminal, output shown at once.
+
+    Signals that are sent to us reach it; memory stays bounded however much it writes. A command
+    that cannot be started gives the exit code of a shell: 127 if it is not there, else 126.
+    """
+    channels = relay.open_channels()
+    streams = (channels[0].given, channels[-1].given) if channels else (None, None)
+    with relay.signals_held() as release:
+        try:
+            program = subprocess.Popen(
+                argv, stdout=streams[0], stderr=streams[1], close_fds=False, preexec_fn=release
+            )
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            relay.close_channels(channels)
+            said = f"{argv[0]}: {getattr(error, 'strerror', None) or error}"
+            return Passage(127 if isinstance(error, FileNotFoundError) else 126, refused=said)
+        with relay.signals_passed(program.pid, channels) as came:
+            relay.relay(channels, is_over=lambda: program.poll() is not None)
+            returncode = program.wait()
+    return Passage(returncode, relay.read_tail(channels), relay.is_asked_to_end(came))
+
+
+def end_like(returncode: int) -> NoReturn:
+    """End this process as that one ended: by the same signal, or with the same exit code."""
+    if returncode < 0:
+        with contextlib.suppress(ImportError, OSError, ValueError):
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the core would be ours
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(-returncode, signal.SIG_DFL)
+        os.kill(os.getpid(), -returncode)
+    os._exit(128 - returncode if returncode < 0 else returncode)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from assistant.answer import ABOUT, EMPTY, abstention, build_fix, tailor
@@ -33,6 +33,7 @@ from assistant.events import (
 )
 from assistant.evidence import choose_probes, follow, keep_first, revise
 from assistant.inputs import CleanText
+from assistant.progress import Progress
 from assistant.reading import read_query
 from assistant.snapshots import Snapshots
 from assistant.streaming import stream
@@ -40,8 +41,6 @@ from assistant.types import (
     Backend,
     BackendStatus,
     Conversation,
-    Finding,
-    FixText,
     ProbeInfo,
     Prober,
     Query,
@@ -55,28 +54,6 @@ from assistant.types import (
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _LOAD_SECONDS = 300.0
-
-
-@dataclass(slots=True)
-class _Answer:
-    """What has been sent so far for one question; lives as long as its stream."""
-
-    started: float
-    query: Query
-    conversation: Conversation
-    retrieval: Retrieval = field(default_factory=lambda: Retrieval((), "abstain"))
-    fix: FixText | None = None
-    revision: int = -1
-    sentences: list[str] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    backend: str = ""
-    snapshot: Snapshot | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def mark(self, stage: str, since: float | None = None) -> None:
-        """Note the seconds of a stage: since `since`, or since the question came."""
-        now = time.perf_counter()
-        self.seconds.setdefault(stage, round(now - (since or self.started), 4))
 
 
 class Assistant:
@@ -133,10 +110,12 @@ class Assistant:
         """
         started = time.perf_counter()
         query = await self._run(self._search_pool, read_query, text)
-        answer = _Answer(started, query, conversation)
+        answer = Progress(started, query, conversation)
         answer.mark("read")
         if probe is not None:
-            async for event in self._probe(answer, [probe], target, parameters):
+            asked = conversation[-1].query if conversation and query.kind == "empty" else query
+            told = self._told(asked, [probe]) | dict(parameters or {})
+            async for event in self._probe(answer, [probe], target, told):
                 yield event
             if query.kind == "empty":
                 async for event in self._revise_last(answer):
@@ -178,7 +157,7 @@ class Assistant:
 
     # --- stages --------------------------------------------------------------------------------
 
-    async def _retrieve(self, answer: _Answer) -> AsyncIterator[Event]:
+    async def _retrieve(self, answer: Progress) -> AsyncIterator[Event]:
         """Fast result, then the fused one; the fix as soon as it is certain."""
         began = time.perf_counter()
         self._snapshots.look()
@@ -218,7 +197,7 @@ class Assistant:
         for event in self._show_fix(answer, snapshot):
             yield event
 
-    async def _search(self, snapshot: Snapshot, answer: _Answer, fallback: Retrieval) -> Retrieval:
+    async def _search(self, snapshot: Snapshot, answer: Progress, fallback: Retrieval) -> Retrieval:
         followup = read_followup(answer.query, answer.conversation)
         asked = followup.turn.query if followup else answer.query
         try:
@@ -229,14 +208,14 @@ class Assistant:
         if followup is not None:
             answer.query = asked
             found = follow(followup, found, snapshot.entries)
-        return revise(found, asked, self._known(answer), snapshot.entries)
+        return revise(found, asked, answer.known_findings(), snapshot.entries)
 
-    def _show_fix(self, answer: _Answer, snapshot: Snapshot) -> Iterator[Event]:
+    def _show_fix(self, answer: Progress, snapshot: Snapshot) -> Iterator[Event]:
         """A new `Fix` if what is to be shown has changed."""
         fix = None
         if answer.retrieval.status != "abstain" and answer.retrieval.matches:
             entry = snapshot.entries[answer.retrieval.matches[0].id]
-            fix = build_fix(entry, answer.query, self._known(answer))
+            fix = build_fix(entry, answer.query, answer.known_findings())
         if fix == answer.fix:
             return
         answer.fix = fix
@@ -247,7 +226,7 @@ class Assistant:
 
     async def _probe(
         self,
-        answer: _Answer,
+        answer: Progress,
         probes: Sequence[str],
         target: str | None,
         parameters: Mapping[str, str] | None = None,
@@ -263,7 +242,7 @@ class Assistant:
             yield Probed(finding)
 
     async def _offer(
-        self, answer: _Answer, target: str | None, *, check: bool
+        self, answer: Progress, target: str | None, *, check: bool
     ) -> AsyncIterator[Event]:
         """Which probes can tell more; with `check` the quick ones are run."""
         rows = self._prober.probes()
@@ -274,7 +253,7 @@ class Assistant:
         if not check or not quick:
             return
         if target is None:
-            place = self._prober.choose(_paths(answer.query))
+            place = self._prober.choose(answer.paths())
             if place is None:
                 names = ", ".join(target.name for target in self._prober.targets())
                 yield Notice(
@@ -283,23 +262,35 @@ class Assistant:
                 )
                 return
             target = place.name
-        async for event in self._probe(answer, quick, target):
+        async for event in self._probe(answer, quick, target, self._told(answer.query, quick)):
             yield event
         for event in self._revise(answer):
             yield event
 
-    def _revise(self, answer: _Answer) -> Iterator[Event]:
+    def _told(self, query: Query, probes: Sequence[str]) -> dict[str, str]:
+        """What these probes can be told by the paste: the name of the package that is missing."""
+        module = next((fact.value for fact in query.facts if fact.kind == "missing_module"), "")
+        names = [
+            parameter.name
+            for row in self._prober.probes()
+            if row.id in probes
+            for parameter in row.parameters
+            if parameter.kind == "name"
+        ]
+        return dict.fromkeys(names, module) if module else {}
+
+    def _revise(self, answer: Progress) -> Iterator[Event]:
         """New matches and a new fix where the findings change them."""
         snapshot = answer.snapshot
         if snapshot is None:
             return
-        revised = revise(answer.retrieval, answer.query, self._known(answer), snapshot.entries)
+        revised = revise(answer.retrieval, answer.query, answer.known_findings(), snapshot.entries)
         if revised != answer.retrieval:
             answer.retrieval = revised
             yield Retrieved(revised.matches, revised.status, final=True)
         yield from self._show_fix(answer, snapshot)
 
-    async def _revise_last(self, answer: _Answer) -> AsyncIterator[Event]:
+    async def _revise_last(self, answer: Progress) -> AsyncIterator[Event]:
         """After a probe of its own: the last answer again, if the finding changes it."""
         snapshot = self._snapshots.current()
         last = answer.conversation[-1] if answer.conversation else None
@@ -314,7 +305,7 @@ class Assistant:
         for event in self._revise(answer):
             yield event
 
-    async def _explain(self, answer: _Answer, *, speak: bool) -> AsyncIterator[Event]:
+    async def _explain(self, answer: Progress, *, speak: bool) -> AsyncIterator[Event]:
         """The model's checked sentences, or what to do when no entry is good enough."""
         snapshot = answer.snapshot  # the one that the fix came from, also if guides changed since
         if answer.fix is None or snapshot is None:
@@ -332,7 +323,7 @@ class Assistant:
             return
         if status.state == "loading":
             yield Loading(status.message or "the language model")
-        findings = self._known(answer)
+        findings = answer.known_findings()
         cancel = threading.Event()
         speaking = stream(
             lambda: tailor(
@@ -360,14 +351,7 @@ class Assistant:
             self._cancels.discard(cancel)
             await speaking.aclose()
 
-    def _known(self, answer: _Answer) -> Sequence[Finding]:
-        """What was found in this conversation, the latest of each probe and place, oldest first."""
-        turns = answer.conversation[-3:]
-        earlier = [finding for turn in turns for finding in turn.findings]
-        latest = {(f.id, f.where): f for f in (*earlier, *answer.findings)}
-        return list(latest.values())
-
-    def _probed_turn(self, answer: _Answer) -> Done:
+    def _probed_turn(self, answer: Progress) -> Done:
         """A probe alone: its findings join the last turn, so that what follows may rest on them."""
         done = self._done(answer)
         if not answer.conversation:
@@ -376,7 +360,7 @@ class Assistant:
         findings = (*last.findings, *answer.findings)
         return replace(done, turn=replace(last, fix=answer.fix or last.fix, findings=findings))
 
-    def _done(self, answer: _Answer) -> Done:
+    def _done(self, answer: Progress) -> Done:
         answer.mark("total")
         status: Status = answer.retrieval.status if answer.fix is not None else "abstain"
         turn = Turn(
@@ -401,8 +385,3 @@ class Assistant:
         self, pool: ThreadPoolExecutor, function: Callable[..., _T], *arguments: object
     ) -> _T:
         return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
-
-
-def _paths(query: Query) -> Sequence[str]:
-    """Files of the pasted traceback's frames: they tell which environment it comes from."""
-    return [frame.file for exception in query.exceptions for frame in exception.frames]

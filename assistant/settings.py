@@ -41,6 +41,15 @@ class Settings(BaseSettings):
         Path(platformdirs.user_cache_dir("cv-troubleshooter")),
         description="Where the index and converted models are kept",
     )
+    history: bool = Field(
+        True,
+        description="Whether questions (masked), answers and outcomes are kept on this machine; "
+        "`off` keeps nothing",
+    )
+    data_dir: Path = Field(
+        Path(platformdirs.user_data_dir("cv-troubleshooter")),
+        description="Where that history is kept",
+    )
     encoder: str = Field(
         "builtin",
         description="Sentence encoder: `builtin` (all-MiniLM-L6-v2), a folder, or a hub id",
@@ -49,6 +58,16 @@ class Settings(BaseSettings):
         "auto",
         description="Language model: `auto`, `none` (guide's words only), a hub id, a folder, "
         "or a GGUF file",
+    )
+    model_url: str = Field(
+        "",
+        description="Address of a server with the OpenAI API, e.g. http://127.0.0.1:8000/v1; then "
+        "`model` is its model's name (`auto`: the first it lists), and its key stands in "
+        "ASSISTANT_MODEL_KEY",
+    )
+    model_url_plain: bool = Field(
+        False,
+        description="Allow a `model_url` with http:// that leaves the local network (all can read)",
     )
     max_new_tokens: int = Field(
         220, ge=16, le=4096, description="Longest answer of the language model, in tokens"
@@ -59,10 +78,16 @@ class Settings(BaseSettings):
     model_queue: int = Field(
         8, ge=1, description="Readers that may wait for the language model; more get the guide only"
     )
+    model_idle_minutes: float = Field(
+        0.0,
+        ge=0,
+        description="Free the language model's memory after this many unused minutes; 0 for never",
+    )
     model_reserve_gb: float = Field(
         32.0,
         ge=0,
-        description="Memory in GB that an automatically chosen model leaves to your own work",
+        description="Memory in GB that a language model leaves to your own work, at most a quarter "
+        "of the machine's; the tiny model leaves 1 GB",
     )
     host: str = Field(
         "127.0.0.1", description="Address to listen on; any but loopback demands a token"
@@ -87,8 +112,26 @@ class Settings(BaseSettings):
     targets: Names = Field(
         (), description="Further Python environments for probes: name=/path/to/python"
     )
+    containers: Names = Field(
+        (),
+        description="Containers that probes may look into by `docker exec`: name=CONTAINER, or "
+        "name=CONTAINER:/path/to/python",
+    )
+    probe_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (),
+        description="Further folders whose files probes may look at, besides the notebook's folder "
+        "and the model caches",
+    )
 
-    @field_validator("guide", "trusted_hosts", "trusted_origins", "targets", mode="before")
+    @field_validator(
+        "guide",
+        "trusted_hosts",
+        "trusted_origins",
+        "targets",
+        "containers",
+        "probe_roots",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         """A comma-separated string becomes a tuple."""

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from assistant.cli.app import GuideOption, JsonOption, app, leave, read_settings
+from assistant.cli.app import GuideOption, JsonOption, TargetOption, app, leave, read_settings
 from assistant.errors import InputError
+from assistant.render import strip_controls
 from assistant.terminal import print_event, print_json
 
 if TYPE_CHECKING:
     from assistant.events import Event
     from assistant.inputs import CleanText
+    from assistant.keeping import Keeping
     from assistant.settings import Settings
 
 _SUFFIXES = {".log", ".txt", ".py", ".ipynb", ".png", ".jpg", ".jpeg"}
@@ -31,10 +34,14 @@ def ask(
     model: Annotated[
         str | None, typer.Option(help="Language model for this question; 'none' for none.")
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--probe", help="Also run the quick checks that can tell more.")
+    ] = False,
+    target: TargetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the fix for an error, or the answer to a question."""
-    from assistant.build import build_assistant
+    from assistant.build import build_assistant, build_history
     from assistant.service import Assistant
 
     settings = read_settings(guide=guide, model=model)
@@ -43,7 +50,7 @@ def ask(
     async def go(assistant: Assistant) -> list[Event]:
         shown: list[Event] = []
         try:
-            async for event in assistant.ask(query):
+            async for event in keeping.keep(assistant.ask(query, check=check, target=target)):
                 shown.append(event)
                 if not as_json:
                     print_event(event)
@@ -53,12 +60,19 @@ def ask(
 
     assistant = build_assistant(settings)
     assistant.start()
+    from assistant.history import session_key
+    from assistant.keeping import Keeping
+
+    keeping = Keeping(build_history(settings), session_key("cli"), time.time, face="cli")
     events = asyncio.run(go(assistant))
     from assistant.render import ask_json
 
     shape = ask_json(events)
     if as_json:
         print_json(shape)
+    else:
+        _print_loop(keeping, answered=shape["answered"])
+    keeping.history.close()
     leave(0 if shape["answered"] else 1)
 
 
@@ -73,7 +87,7 @@ def serve(
     ] = None,
 ) -> None:
     """Open the page in a browser tab."""
-    from assistant.build import build_assistant
+    from assistant.build import build_assistant, build_history
     from assistant.library import find_guide_files
 
     settings = read_settings(guide=guide, model=model, host=host, port=port, root_path=root_path)
@@ -84,7 +98,11 @@ def serve(
     from assistant.web.serve import serve as serve_app
 
     token = choose_token(settings)
-    web = build_app(assistant, settings, token=token)
+    history = build_history(settings)
+    for notice in history.notices:
+        print(strip_controls(notice), file=sys.stderr)
+    history.interrupted()
+    web = build_app(assistant, settings, token=token, history=history)
     assistant.start()
     serve_app(web, settings, token=token, notify=lambda line: print(line, flush=True))
     leave(0)
@@ -112,6 +130,16 @@ def setup() -> None:
     for notice in snapshot.notices if snapshot else ():
         print(notice)
     print(f"Search index: {len(snapshot.entries) if snapshot else 0} entries are ready.")
+
+
+def _print_loop(keeping: Keeping, *, answered: bool) -> None:
+    """How to say whether it helped, or why nothing was kept."""
+    for notice in keeping.history.notices:
+        print(strip_controls(notice), file=sys.stderr)
+    if keeping.number and answered:
+        print("Did it help? Say: assistant fixed, or: assistant didnt", file=sys.stderr)
+    elif keeping.number and keeping.record.kind not in {"smalltalk", "empty"}:
+        print("`assistant packet` writes this down for an instructor.", file=sys.stderr)
 
 
 def _read_argument(text: str, settings: Settings) -> CleanText:

@@ -38,7 +38,7 @@ GuideOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 TargetOption = Annotated[
-    str | None, typer.Option("--target", help="Name of the Python to look at (see doctor).")
+    str | None, typer.Option("--target", help="Name of the Python to look at (see targets).")
 ]
 
 
