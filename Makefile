@@ -13,7 +13,7 @@ else ifeq ($(shell uname -m),aarch64)
 TORCH := "torch>=2.11"
 endif
 
-.PHONY: run test lint format docs eval clean
+.PHONY: run test lint format docs eval verify verify-latest clean
 
 run: $(VENV)/run.stamp  ## set everything up and open the page on http://127.0.0.1:7860
 	@$(BIN)/assistant setup
@@ -29,6 +29,7 @@ lint: $(VENV)/test.stamp  ## format, rules, types, who may import whom, generate
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.docs --check
+	$(BIN)/python -m tests.docs_figures --check
 
 format: $(VENV)/test.stamp
 	$(BIN)/ruff format .
@@ -36,9 +37,18 @@ format: $(VENV)/test.stamp
 
 docs: $(VENV)/test.stamp  ## write the generated tables of the README anew
 	$(BIN)/python -m tests.docs
+	$(BIN)/python -m tests.docs_figures
 
 eval: $(VENV)/run.stamp  ## measure retrieval on the labelled cases
 	$(BIN)/assistant eval tests/evals/development.jsonl tests/evals/own-dev.jsonl --compare
+
+verify: $(VENV)/run.stamp  ## run the code of all guides: is each error reproduced, found and fixed?
+	$(BIN)/assistant verify
+
+verify-latest: $(VENV)/run.stamp  ## the same with the newest packages; says which messages changed
+	$(PYTHON) -m venv --clear $(VENV)-latest
+	$(VENV)-latest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager $(TORCH) -e ".[lab]"
+	$(BIN)/assistant verify --python $(VENV)-latest/bin/python
 
 $(VENV)/run.stamp: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) $(TORCH) -e ".[lab]"
@@ -57,4 +67,4 @@ ifdef CONSTRAINT
 endif
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-latest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

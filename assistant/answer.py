@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from assistant.case import case_values, describe_case
 from assistant.events import Dropped, Notice, Sentence
-from assistant.evidence import find_objections, weigh_causes
+from assistant.evidence import contradicts, find_objections, weigh_causes
 from assistant.grounding import Grounds, build_grounds, find_fault
 from assistant.overlap import find_unsupported
 from assistant.prompts import build_prompt
@@ -161,6 +161,8 @@ def tailor(
     sources = f"{entry.title}\n{entry.body}\n{query.text}" if backend.is_tiny else ""
 
     def judge(sentence: str) -> Sentence | Dropped:
+        if contradicts(sentence, query, findings):
+            return Dropped(sentence, "a check found the opposite")
         return _judge(sentence, entry, grounds, said=said, sources=sources)
 
     buffer, spoke, poor = "", False, 0

@@ -8,13 +8,22 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from assistant.backends.excerpt import ExcerptBackend
 from assistant.errors import EncoderError
 from assistant.library import Library, load_library
-from assistant.models import ModelChoice, choose_model, read_mem_available_gb
+from assistant.models import (
+    ModelChoice,
+    choose_model,
+    choose_server,
+    find_memory_fault,
+    read_mem_available_gb,
+)
+from assistant.probes.audit import AuditLog
+from assistant.probes.collector import Collector
 from assistant.probes.runner import ProbeRunner
 from assistant.probes.targets import discover_targets
 from assistant.service import Assistant
@@ -24,6 +33,9 @@ from assistant.snapshots import BuildRetriever, Snapshots
 from assistant.types import Backend, Encoder, Retrieval, Retriever
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from assistant.history import History
     from assistant.retrieval import HybridRetriever
 
 _MEMINFO = Path("/proc/meminfo")
@@ -51,7 +63,8 @@ def build_retriever(settings: Settings) -> BuildRetriever:
 
     def make(library: Library, dense: bool) -> tuple[Retriever, tuple[str, ...]]:
         from assistant.calibration import load_calibration
-        from assistant.retrieval import HybridRetriever, build_passages
+        from assistant.passages import build_passages
+        from assistant.retrieval import HybridRetriever
 
         passages = build_passages(library.entries, library.phrases)
         if library.fingerprint not in lexical:
@@ -79,6 +92,18 @@ def build_retriever(settings: Settings) -> BuildRetriever:
             return retriever, (str(error),)
 
     return make
+
+
+def build_search(settings: Settings) -> tuple[HybridRetriever, Encoder, np.ndarray]:
+    """The retriever, its encoder, and the vectors of the entries [n, dim] as a plain search has
+    them (title and text, one vector each)."""
+    from assistant.encoders import SentenceEncoder
+
+    library = load_library(settings.guide)
+    retriever, _ = build_retriever(settings)(library, True)
+    encoder = SentenceEncoder(settings.encoder)
+    texts = [f"{entry.title}\n{entry.body}" for entry in library.entries.values()]
+    return cast("HybridRetriever", retriever), encoder, encoder.encode(texts)
 
 
 def build_pipelines(settings: Settings, *, compare: bool) -> dict[str, Callable[[str], Retrieval]]:
@@ -112,10 +137,22 @@ def build_pipelines(settings: Settings, *, compare: bool) -> dict[str, Callable[
 
 
 def build_backend(settings: Settings) -> Backend:
-    """The language model that the settings and this machine allow; the guide's words otherwise."""
+    """The language model that the settings and this machine allow; the guide's words otherwise.
+
+    What it said to the same prompt is played again.
+    """
     choice = choose(settings)
     if choice.kind == "none":
         return ExcerptBackend(choice.note)
+    from assistant.backends.replay import ReplayBackend
+
+    return ReplayBackend(build_model(choice, settings))
+
+
+def build_model(choice: ModelChoice, settings: Settings) -> Backend:
+    """The chosen model without anything before it, as `bench` measures it."""
+    if choice.kind == "server":
+        return _build_server_backend(choice, settings)
     from assistant.backends.loading import load_model
     from assistant.backends.local import LocalBackend, LocalLimits
 
@@ -123,34 +160,86 @@ def build_backend(settings: Settings) -> Backend:
         max_new_tokens=settings.max_new_tokens,
         answer_seconds=settings.answer_seconds,
         queue=settings.model_queue,
+        idle_seconds=60 * settings.model_idle_minutes,
     )
-    return LocalBackend(choice, limits, loader=load_model)
+    return LocalBackend(
+        choice,
+        limits,
+        loader=load_model,
+        find_fault=lambda: find_memory_fault(
+            choice, meminfo=_read_meminfo(), reserve_gb=settings.model_reserve_gb
+        ),
+    )
+
+
+def _build_server_backend(choice: ModelChoice, settings: Settings) -> Backend:
+    """The key comes from the environment only: not from files, not from arguments."""
+    from assistant.backends.openai_compat import OpenAICompatBackend, ServerLimits
+
+    limits = ServerLimits(
+        max_new_tokens=settings.max_new_tokens, answer_seconds=settings.answer_seconds
+    )
+    key = os.environ.get("ASSISTANT_MODEL_KEY", "")
+    return OpenAICompatBackend(choice, limits, key=key)
 
 
 def choose(settings: Settings) -> ModelChoice:
     """Which model; a GPU is asked for only where the choice may depend on it."""
+    if settings.model_url and settings.model != "none":
+        return choose_server(
+            settings.model_url, settings.model, allow_plain=settings.model_url_plain
+        )
     cuda = False
     if settings.model == "auto" and Path("/proc/driver/nvidia").exists():
         import torch
 
         cuda = torch.cuda.is_available()
-    meminfo = _MEMINFO.read_text("utf-8") if _MEMINFO.exists() else ""
     return choose_model(
         settings.model,
         cuda=cuda,
         hub_cache=hub_cache(os.environ),
-        mem_available_gb=read_mem_available_gb(meminfo),
+        mem_available_gb=read_mem_available_gb(_read_meminfo()),
         reserve_gb=settings.model_reserve_gb,
         default_folder=default_model_folder(settings.cache_dir),
     )
 
 
+def _read_meminfo() -> str:
+    return _MEMINFO.read_text("utf-8") if _MEMINFO.exists() else ""
+
+
 def build_prober(settings: Settings) -> ProbeRunner:
-    """Probes on the assistant's own Python, the operator's targets and discovered kernels."""
-    targets = discover_targets(
-        settings.targets, executable=sys.executable, home=Path.home(), prefix=Path(sys.prefix)
+    """Probes on running kernels, the operator's targets, Jupyter's kernels and our own Python."""
+    targets = partial(
+        discover_targets,
+        settings.targets,
+        executable=sys.executable,
+        home=Path.home(),
+        prefix=Path(sys.prefix),
+        environment=os.environ,
+        containers=settings.containers,
     )
-    return ProbeRunner(targets, environment=os.environ, folder=Path.cwd())
+    targets()  # a setting that cannot be meant is said now
+    return ProbeRunner(
+        targets,
+        build_collector(),
+        folder=Path.cwd(),
+        home=Path.home(),
+        roots=settings.probe_roots,
+        audit=AuditLog(settings.cache_dir / "probes.jsonl"),
+    )
+
+
+def build_history(settings: Settings) -> History:
+    """The local log of these settings; one that keeps nothing where it is switched off."""
+    from assistant.history import FILE, open_history
+
+    return open_history(settings.data_dir.expanduser() / FILE if settings.history else None)
+
+
+def build_collector() -> Collector:
+    """What starts a target's interpreter, with our environment scrubbed."""
+    return Collector(os.environ)
 
 
 def hub_cache(environment: Mapping[str, str]) -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from assistant.signatures import template
 from assistant.types import Query
 
 _WORDS = 700  # characters of what a person wrote around an exception
@@ -17,6 +16,8 @@ _MESSAGE = 400  # of the exception
 _TEXT = 1000  # of a text without an exception
 _MANY = 40  # lines: a log with so many of a kind is a program's, not the person's
 _OFTEN = 8
+_FORM = 300  # characters of a line that tell its kind
+_NUMBER = re.compile(r"\d[\d.]*")
 # 2026-11-20 10:03:19,123 INFO …; [10:03:19] …; INFO:root:…; worker-0 | …
 _LOGGED = re.compile(
     r"^\W{0,3}(?:\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|(?:INFO|DEBUG|TRACE|NOTICE)\b)", re.IGNORECASE
@@ -40,7 +41,7 @@ def condense(text: str) -> str:
     A long log that has nothing but such lines is treated like a short one.
     """
     lines = text.splitlines()
-    forms = [template(line) for line in lines]
+    forms = [_NUMBER.sub("#", line[:_FORM]).strip() for line in lines]
     counts = Counter(form for form in forms if form)
     noise = {n for n, line in enumerate(lines) if _is_noise(line, counts[forms[n]])}
     if len(noise) >= _MANY:

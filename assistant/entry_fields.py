@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from markdown_it.token import Token
 
+from assistant.info_string import Info, parse_info
 from assistant.markdown_blocks import Block, plain_title
 from assistant.types import CodeBlock
 
@@ -37,6 +38,7 @@ _FIELDS = {
     "answer": "solution",
     "check": "check",
     "verify": "check",
+    "reproduce": "reproduce",
     "sources": "sources",
     "source": "sources",
     "tell it apart": "apart",
@@ -49,7 +51,11 @@ _FIELDS = {
 
 @dataclass(slots=True)
 class Fields:
-    """What the labels of one entry hold; `unknown` are (line, label) that no row knows."""
+    """What the labels of one entry hold; `unknown` are (line, label) that no row knows.
+
+    `proof` are the blocks with a role, `hidden` the lines of the reproduction, which is run but not
+    shown, `faults` are (line, what is wrong with an info string).
+    """
 
     symptoms: list[str] = field(default_factory=list)
     causes: list[str] = field(default_factory=list)
@@ -58,20 +64,31 @@ class Fields:
     sources: str = ""
     blocks: list[CodeBlock] = field(default_factory=list)
     unknown: list[tuple[int, str]] = field(default_factory=list)
+    proof: list[CodeBlock] = field(default_factory=list)
+    hidden: set[int] = field(default_factory=set)
+    faults: list[tuple[int, str]] = field(default_factory=list)
 
 
 def read_fields(body: Sequence[Block], lines: Sequence[str]) -> Fields:
-    """Sort the blocks of an entry by the bold label that stands before them."""
+    """Sort the blocks of an entry by the bold label that stands before them.
+
+    A fence by itself that reproduces or checks belongs there, whatever label stands before it.
+    """
     fields = Fields()
     parts: dict[str, list[str]] = {}
     current = "solution"
     for block in body:
+        codes = [_code(fence, block, fields) for fence in block.fences]
+        place = _place_by_role(block, codes)
         for text in _labelled_parts(block, lines):
             current, text = _take_label(block, text, current, fields)
             if text.strip():
-                parts.setdefault(current, []).append(text)
-        if current == "solution":
-            fields.blocks.extend(_code(fence, block) for fence in block.fences)
+                parts.setdefault(place or current, []).append(text)
+        if (place or current) == "solution":
+            fields.blocks.extend(codes)
+        if (place or current) == "reproduce":
+            fields.hidden.update(range(block.first, block.last + 1))
+        fields.proof.extend(code for code in codes if code.role)
     fields.symptoms = _items(parts.get("symptoms", []))
     fields.causes = _items(parts.get("causes", []))
     fields.solution = "\n\n".join(parts.get("solution", []))
@@ -108,10 +125,18 @@ def _take_label(block: Block, text: str, current: str, fields: Fields) -> tuple[
     return known or current, text[label.end() :] if known and not says_more else text
 
 
-def _code(fence: Token, block: Block) -> CodeBlock:
-    language = fence.info.split()[0].lower() if fence.info.strip() else ""
+def _code(fence: Token, block: Block, fields: Fields) -> CodeBlock:
+    info = parse_info(fence.info) if fence.type == "fence" else Info("")
     line = (fence.map[0] + 1) if fence.map else block.first
-    return CodeBlock(language=language, code=fence.content.rstrip("\n"), line=line)
+    fields.faults.extend((line, fault) for fault in info.faults)
+    code = fence.content.rstrip("\n")
+    return CodeBlock(info.language, code, line, role=info.role, terms=info.terms)
+
+
+def _place_by_role(block: Block, codes: Sequence[CodeBlock]) -> str:
+    """Where a fence that stands by itself belongs, if its role says so."""
+    role = codes[0].role if block.kind == "fence" and codes else ""
+    return role if role in {"reproduce", "check"} else ""
 
 
 def _items(texts: Iterable[str]) -> list[str]:

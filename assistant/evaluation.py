@@ -1,7 +1,8 @@
 """Retrieval measured on labelled cases, beside two plain pipelines on the same cases in one run.
 
 A case is {"id", "text" or "file", "gold": [ids], "kind"}; empty gold: nothing answers it;
-"gold_all" adds ids of further guides. Knows retrievers as functions, nothing of how they work.
+"gold_all" adds ids of further guides, where they are loaded. Knows retrievers as functions, nothing
+of how they work.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,11 @@ class Outcome:
         return (self.answered and self.rank == 1) if self.case.gold else not self.answered
 
 
-def load_cases(paths: Sequence[Path]) -> tuple[Case, ...]:
-    """Read JSON lines. Raises InputError with file and line for what is no case."""
+def load_cases(paths: Sequence[Path], known: Collection[str] = ()) -> tuple[Case, ...]:
+    """Read JSON lines. Raises InputError with file and line for what is no case.
+
+    `known` are the ids of the loaded entries: of `gold_all` only those count.
+    """
     cases = []
     for path in paths:
         try:
@@ -64,7 +68,7 @@ def load_cases(paths: Sequence[Path]) -> tuple[Case, ...]:
             raise InputError(f"The cases {path} cannot be read: {error}.") from error
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                cases.append(_case(line, path, number))
+                cases.append(_case(line, path, number, known=known))
     return tuple(cases)
 
 
@@ -169,14 +173,14 @@ def with_best_threshold(outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
     return best
 
 
-def _case(line: str, path: Path, number: int) -> Case:
+def _case(line: str, path: Path, number: int, *, known: Collection[str]) -> Case:
     try:
         row = json.loads(line)
         text = row.get("text")
         if text is None:
             file = path.parent / row["file"]
             text = read_bytes(file.read_bytes(), name=file.name).text
-        gold = frozenset(row["gold"]) | frozenset(row.get("gold_all", ()))
+        gold = frozenset(row["gold"]) | (frozenset(row.get("gold_all", ())) & frozenset(known))
         return Case(str(row["id"]), str(text), gold, str(row.get("kind", "")))
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise InputError(

@@ -62,6 +62,32 @@ def find_objections(
     return tuple(dict.fromkeys(decided))
 
 
+# "you should install timm", "timm is missing", "timm is not installed", "timm was not found"
+_CLAIMS_ABSENCE = re.compile(
+    r"\b(?:install(?:ing)?\b(?!ed)|missing|absent|lacks?|not (?:\w+ ){0,2}"
+    r"(?:installed|found|available|there)|isn't|cannot find|can't find|could not find)",
+    re.IGNORECASE,
+)
+
+
+def contradicts(sentence: str, query: Query, findings: Iterable[Finding]) -> bool:
+    """Whether a sentence says that a package is absent, or is to be installed, which a probe found.
+
+    Only such claims can be told without understanding the sentence.
+    """
+    there = {
+        clue.topic.partition("=")[2]
+        for finding in findings
+        for clue in finding.clues
+        if clue.topic.startswith("missing_module=") and clue.ruling == "ruled_out"
+    }
+    asked = {fact.value for fact in query.facts if fact.kind == "missing_module"} & there
+    words = set(re.findall(r"[\w.]+", sentence.casefold().replace("-", "_")))
+    named = any(name.casefold().replace("-", "_") in words for name in there)
+    it = bool(asked) and re.search(r"\b(?:it|package|module|library)\b", sentence, re.IGNORECASE)
+    return bool((named or it) and _CLAIMS_ABSENCE.search(sentence))
+
+
 def revise(
     retrieval: Retrieval, query: Query, findings: Sequence[Finding], entries: Mapping[str, Entry]
 ) -> Retrieval:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from assistant.entry_fields import Fields, read_fields
 from assistant.errors import GuideError
+from assistant.info_string import parse_info
 from assistant.markdown_blocks import (
     Block,
     is_closed,
@@ -60,6 +61,7 @@ def parse_guide(text: str, *, file: str, ids: Mapping[str, str]) -> Guide:
     lines = text.split("\n")
     front, skip = read_front_matter(lines)
     blocks = read_blocks(lines, skip)
+    lines = _without_roles(lines, blocks)
     outline = _Outline(file=file, lines=lines, ids=ids, origin=str(front.get("origin", "")))
     outline.read(blocks)
     if skip and not front:
@@ -217,7 +219,7 @@ class _Outline:
                 file=self.file,
                 line=head.first,
                 end_line=end,
-                body="\n".join([*same, *self.lines[head.last : end]]).strip("\n"),
+                body="\n".join([*same, *self._shown(head.last, end, fields)]).strip("\n"),
                 solution=fields.solution,
                 symptoms=tuple(fields.symptoms),
                 causes=tuple(fields.causes),
@@ -225,10 +227,16 @@ class _Outline:
                 sources=fields.sources,
                 blocks=tuple(fields.blocks),
                 origin=self.origin,
+                proof=tuple(fields.proof),
             )
         )
+        self.problems.extend(Problem(self.file, line, fault) for line, fault in fields.faults)
         if kind == "error":
             self.problems.extend(_entry_problems(self.entries[-1], fields))
+
+    def _shown(self, start: int, end: int, fields: Fields) -> list[str]:
+        """The lines after `start` up to `end` that a reader may see."""
+        return [self.lines[n] for n in range(start, end) if n + 1 not in fields.hidden]
 
 
 def _extent(blocks: Sequence[Block], position: int) -> tuple[int, int]:
@@ -292,6 +300,17 @@ def _problems(
     for block in blocks:
         if block.first < first_entry and block.fences:
             yield Problem(file, block.first, "code before the first entry")
+
+
+def _without_roles(lines: Sequence[str], blocks: Sequence[Block]) -> list[str]:
+    """The lines as a reader sees them: of an info string with a role, the language alone stays."""
+    shown = list(lines)
+    for block in blocks:
+        for fence in block.fences:
+            if fence.map and fence.type == "fence" and parse_info(fence.info).role:
+                opening, mark, _ = shown[fence.map[0]].partition(fence.markup)
+                shown[fence.map[0]] = f"{opening}{mark}{parse_info(fence.info).language}"
+    return shown
 
 
 def _ignored(lines: Sequence[str], used: set[int], skip: int) -> tuple[Span, ...]:

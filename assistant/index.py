@@ -22,7 +22,7 @@ from assistant.types import Encoder
 
 _FORMAT = 2
 _BATCH = 256
-_FLAT = 50_000  # vectors; `assistant bench retrieval` shows both sides of this line
+_FLAT = 20_000  # vectors; `assistant bench retrieval` shows both sides of this line
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +86,17 @@ def build_index(
 def make_index(vectors: np.ndarray, *, approximate: bool = True) -> faiss.Index:
     """Return FAISS's index for these unit vectors [n, dim] float32.
 
-    Up to 50,000 every vector is compared (flat); beyond, unless `approximate` is false, only those
-    of the nearest cells (IVF with 4·√n cells, of which 1 in 16 is looked at).
+    Up to 20,000 every vector is compared (flat); beyond, unless `approximate` is false, only those
+    of the nearest cells (IVF with √n cells, of which 1 in 16 is looked at).
     """
     count, dimension = vectors.shape
     flat = faiss.IndexFlatIP(dimension)
     if count <= _FLAT or not approximate:
         flat.add(vectors)
         return flat
-    cells = int(4 * count**0.5)
+    cells = int(count**0.5)
     index = faiss.IndexIVFFlat(flat, dimension, cells, faiss.METRIC_INNER_PRODUCT)
+    index.cp.niter = 8
     index.train(vectors[:: max(1, count // (40 * cells))])
     index.add(vectors)
     index.nprobe = max(1, cells // 16)
@@ -115,15 +116,16 @@ def _encode(
 
 def load_seed(encoder_id: str) -> dict[str, np.ndarray]:
     """Vectors of the shipped phrases by key, made by `tests/evals/make_vectors.py`; {} for another
-    encoder. They are kept in 8 bits a dimension and stretched to length 1 again here."""
+    encoder. They are kept in 4 bits a dimension and stretched to length 1 again here."""
     path = Path(str(resources.files("assistant.data"))) / "phrase-vectors.npz"
     if not path.exists():
         return {}
     with np.load(path, allow_pickle=False) as loaded:
         if str(loaded["encoder"]) != encoder_id:
             return {}
-        rows = loaded["vectors"].astype(np.float32)
+        packed = loaded["vectors"]
         names = loaded["names"]
+    rows = np.stack([packed >> 4, packed & 15], axis=2).reshape(len(packed), -1) - np.float32(8)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return {name.decode(): row for name, row in zip(names, rows, strict=True)}
 

@@ -59,7 +59,7 @@ class LexicalIndex:
     _bm25: bm25s.BM25
     _words: TfidfVectorizer
     _characters: TfidfVectorizer
-    _matrix: sparse.csr_matrix
+    _matrix: sparse.csc_matrix  # by columns: its transpose multiplies a row without a copy
 
     def bm25(self, text: str) -> np.ndarray:
         """BM25 score of each passage for `text`: float32 [n], 0 where no word is shared."""
@@ -75,7 +75,7 @@ class LexicalIndex:
 
     def gram(self, rows: np.ndarray | None = None) -> np.ndarray:
         """The same cosines among (some) passages themselves: float32 [rows, rows]. Slow for many."""
-        matrix = self._matrix if rows is None else self._matrix[rows]
+        matrix = self._matrix.tocsr() if rows is None else self._matrix.tocsr()[rows]
         return np.asarray((matrix @ matrix.T).toarray(), dtype=np.float32)
 
 
@@ -90,7 +90,7 @@ def build_lexical(passages: Sequence[str]) -> LexicalIndex:
         analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=rare
     )
     views = (words.fit_transform(passages), characters.fit_transform(passages))
-    return LexicalIndex(len(passages), bm25, words, characters, _side_by_side(*views))
+    return LexicalIndex(len(passages), bm25, words, characters, _side_by_side(*views).tocsc())
 
 
 def _features(

@@ -6,26 +6,43 @@ network: what it chooses by itself lies complete on this machine already.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import SplitResult, urlsplit
 
 from assistant.errors import SettingsError
 
-ModelKind = Literal["none", "folder", "hub", "gguf"]
+ModelKind = Literal["none", "folder", "hub", "gguf", "server"]
 
 TINY_NAME = "SmolLM2-135M-Instruct"
 MANIFEST = "manifest.json"  # written last: {"files": {name: {"size": …, "sha256": …}}}
 
 # Beside its weights a model needs room for the cache of a prompt and for the CUDA context.
 _WORKING_GB = 3.0
+# The tiny model: 0.27 GB on disk; 0.4 GB of weights in memory, the rest while they are arranged.
+_TINY_WORKING_GB, _TINY_RESERVE_GB = 0.7, 1.0
 # Qwen/Qwen3-4B-Instruct-2507
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 # MemAvailable:   115700000 kB
 _MEM_AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB$", re.MULTILINE)
+_MEM_TOTAL = re.compile(r"^MemTotal:\s+(\d+) kB$", re.MULTILINE)
+
+_SPACE = re.compile(r"[\s\x00-\x1f\\]")
+# ollama, spark-1: one word; it begins with a letter, as 0x7f000001 would be an address
+_ONE_WORD = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_LOCAL_ENDINGS = (".local", ".lan", ".internal", ".home.arpa", ".localhost")
+_LOCAL_NETWORKS = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
+        "::1/128", "fc00::/7", "fe80::/10",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +85,7 @@ RECOMMENDED: tuple[RecommendedModel, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """What to load: `where` is a folder, a hub id or a GGUF file ('' for none).
+    """What to load: `where` is a folder, a hub id, a GGUF file or a server's address ('' for none).
 
     `label` is the short name for the answer's footer; `note` is one line for the reader ('' if
     there is nothing to say; for 'none' it is the reason). `tiny` marks the fallback model.
@@ -84,11 +101,14 @@ class ModelChoice:
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A model in memory with its tokenizer, as transformers makes them; `context` is the most
-    tokens that prompt and answer may have together."""
+    tokens that prompt and answer may have together, `gigabytes` what the weights take (0 if
+    unknown). `wide` says that several tokens in one pass cost little more than one."""
 
     tokenizer: Any
     model: Any
     context: int
+    gigabytes: float = 0.0
+    wide: bool = False
 
 
 Dtype = Literal["float32", "bfloat16"]
@@ -128,6 +148,48 @@ def choose_model(
     )
 
 
+def choose_server(url: str, setting: str, *, allow_plain: bool) -> ModelChoice:
+    """A model on a server with the OpenAI API; `setting` is its name there, 'auto' the first one.
+
+    Unencrypted addresses must lie in the local network unless the operator says otherwise: prompts
+    hold what learners paste, and the key travels with them. Raises SettingsError.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), None, None
+    if parts.scheme not in ("http", "https") or not host or _SPACE.search(url.strip()):
+        raise SettingsError(
+            "The address of the language model's server cannot be used.",
+            hint="Set ASSISTANT_MODEL_URL to http:// or https://, host, port and path, for "
+            "example http://127.0.0.1:8000/v1.",
+        )
+    _refuse_extras(parts)
+    if parts.scheme == "http" and not allow_plain and not is_local_host(host):
+        raise SettingsError(
+            f"The address of the language model's server, http://{host}, leaves the local network "
+            "without encryption: everybody on the way could read what learners paste, and the key.",
+            hint="Use https://, or set ASSISTANT_MODEL_URL_PLAIN=true if that is what you want.",
+        )
+    path = parts.path.rstrip("/") or "/v1"
+    place = f"[{host}]" if ":" in host else host
+    where = f"{parts.scheme}://{place}{f':{port}' if port else ''}{path}"
+    setting = setting.strip()
+    return ModelChoice("server", where, "" if setting == "auto" else setting)
+
+
+def is_local_host(host: str) -> bool:
+    """Whether a host is this machine or in its network: a private address, or a name without a
+    public ending ('localhost', 'ollama', 'spark.local'). No name is looked up."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return bool(_ONE_WORD.fullmatch(host)) or host.endswith(_LOCAL_ENDINGS)
+    # 0.0.0.0 and 192.0.2.1 count as private in ipaddress, but are no place for a server
+    return any(address in network for network in _LOCAL_NETWORKS)
+
+
 def is_complete(folder: Path) -> bool:
     """Whether a model that `assistant setup` made has all its files in their full size."""
     return bool(files := load_manifest(folder)) and all(
@@ -156,6 +218,61 @@ def read_mem_available_gb(meminfo_text: str) -> float | None:
     """Return MemAvailable of /proc/meminfo in GB (10**9 bytes), None if the line is missing."""
     found = _MEM_AVAILABLE.search(meminfo_text)
     return int(found[1]) * 1024 / 1e9 if found else None
+
+
+def read_mem_total_gb(meminfo_text: str) -> float | None:
+    """Return MemTotal of /proc/meminfo in GB (10**9 bytes), None if the line is missing."""
+    found = _MEM_TOTAL.search(meminfo_text)
+    return int(found[1]) * 1024 / 1e9 if found else None
+
+
+def find_memory_fault(choice: ModelChoice, *, meminfo: str, reserve_gb: float) -> str:
+    """Say why this model must not be loaded now, '' if it may.
+
+    What is left after loading must stay over the reserve: at most a quarter of the machine's
+    memory (a Spark's 32 GB would forbid every model on a laptop), 1 GB for the tiny model. Where
+    the sizes are unknown nothing is refused.
+    """
+    available, total = read_mem_available_gb(meminfo), read_mem_total_gb(meminfo)
+    weights = read_weights_gb(choice)
+    if not weights or available is None or total is None:
+        return ""
+    reserve = min(reserve_gb, total / 4, *((_TINY_RESERVE_GB,) if choice.tiny else ()))
+    need = weights + (_TINY_WORKING_GB if choice.tiny else _WORKING_GB)
+    if available - need >= reserve:
+        return ""
+    fits = [row.hub_id for row in RECOMMENDED if available - row.weights_gb - _WORKING_GB > reserve]
+    other = f" {fits[0]} would fit (ASSISTANT_MODEL)." if fits else ""
+    return (
+        f"{choice.label} is not loaded: it needs about {need:.1f} GB, {available:.1f} GB are free, "
+        f"and {reserve:.1f} GB stay reserved for your own work. End what holds memory, or lower "
+        f"ASSISTANT_MODEL_RESERVE_GB.{other}"
+    )
+
+
+def read_weights_gb(choice: ModelChoice) -> float:
+    """Return the size of the weights on disk in GB; of a model not here, what its row says."""
+    if choice.kind == "hub":
+        return next((row.weights_gb for row in RECOMMENDED if row.hub_id == choice.where), 0.0)
+    path = Path(choice.where)
+    files = path.glob("*.safetensors") if choice.kind == "folder" else [path]
+    try:
+        return sum(file.stat().st_size for file in files) / 1e9
+    except OSError:
+        return 0.0
+
+
+def _refuse_extras(parts: SplitResult) -> None:
+    if parts.username is not None or parts.password is not None:
+        raise SettingsError(
+            "The address of the language model's server holds a user name or a password.",
+            hint="Take it out; put the key into the environment variable ASSISTANT_MODEL_KEY.",
+        )
+    if parts.query or parts.fragment:
+        raise SettingsError(
+            "The address of the language model's server has a part after ? or #.",
+            hint="End ASSISTANT_MODEL_URL with the path, usually /v1.",
+        )
 
 
 def _choose_named(setting: str, hub_cache: Path) -> ModelChoice:

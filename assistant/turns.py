@@ -18,9 +18,7 @@ Clock = Callable[[], float]
 Run = Callable[[Callable[[str], None]], None]  # writes an answer through what it is given
 
 _LOOK = 0.1  # seconds between two looks at events and clocks
-_GRACE = (
-    20.0  # seconds past the deadline until a reader gives up: a long prompt cannot be cut short
-)
+_GRACE = 20.0  # seconds past the deadline: reading a long prompt cannot be cut short
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +86,10 @@ class Line:
         with self._changed:
             self._changed.wait_for(lambda: not self._places, timeout=seconds)
 
+    def is_empty(self) -> bool:
+        """Whether nobody uses the model or waits for it."""
+        return not self._places
+
     def _position(self, place: object) -> int:
         with self._changed:
             return self._places.index(place)
@@ -153,6 +155,7 @@ class Breaker:
     def __init__(self, clock: Clock, *, failures: int = 3, seconds: float = 30.0) -> None:
         self._clock, self._limit, self._seconds = clock, failures, seconds
         self._failures, self._until = 0, float("-inf")
+        self._lock = threading.Lock()
 
     def is_open(self) -> bool:
         """Whether the model rests now."""
@@ -167,10 +170,11 @@ class Breaker:
             )
 
     def record(self, *, failed: bool) -> None:
-        """Count; only the holder of the model calls this, so there is no race."""
-        self._failures = self._failures + 1 if failed else 0
-        if self._failures >= self._limit:
-            self._until = self._clock() + self._seconds
+        """Count; after a rest one more failure is enough for the next rest."""
+        with self._lock:
+            self._failures = self._failures + 1 if failed else 0
+            if self._failures >= self._limit:
+                self._until = self._clock() + self._seconds
 
 
 def _busy() -> BackendBusyError:

@@ -82,7 +82,7 @@ def tokens(text: str) -> list[str]:
 
 
 @cache
-def _plain_words() -> frozenset[str]:
+def plain_words() -> frozenset[str]:
     """Everyday English and the vocabulary of the course; no word of it is a well-known package."""
     text = (resources.files("assistant.data") / "plain-words.txt").read_text("utf-8")
     return frozenset(text.split())
@@ -98,7 +98,7 @@ def is_plain_part(word: str) -> bool:
     """'restart', 'restarts': one word of English, without hyphens."""
     if not word.isalpha() or not word.isascii():
         return False
-    plain = _plain_words()
+    plain = plain_words()
     return len(word) == 1 or word in plain or any(stem in plain for stem in _stems(word))
 
 

@@ -15,9 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from assistant.build import build_prober
+from assistant.library import load_library
 from assistant.models import RECOMMENDED
 from assistant.render import render_markdown_table
 from assistant.settings import Settings, load_settings
+from assistant.types import Entry
+from assistant.verified import blocks_digest, load_verified
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -50,6 +53,27 @@ def models_table() -> str:
     return render_markdown_table(("model", "weights", "tokens/s on one Spark", "why"), rows)
 
 
+def proof_table() -> str:
+    """By guide: how many of its errors `assistant verify --write` has seen reproduced and fixed."""
+    known = load_verified()
+    rows = []
+    for guide in load_library([]).guides:
+        errors = [entry for entry in guide.entries if entry.kind == "error"]
+        open_ = [e for e in errors if e.id not in known or known[e.id].blocks != blocks_digest(e)]
+        proven = len(errors) - len(open_)
+        others = ", ".join(f"`{e.id}` ({_open_for(e)})" for e in open_)
+        share = f"{proven} of {len(errors)} ({proven / max(len(errors), 1):.0%})"
+        rows.append((f"`{Path(guide.file).name}`", share, others or "none"))
+    return render_markdown_table(("guide", "errors reproduced and fixed", "open"), rows)
+
+
+def _open_for(entry: Entry) -> str:
+    needs = sorted({need for block in entry.proof for need in block.terms.needs})
+    if not entry.proof:
+        return "no code to run it"
+    return f"needs {', '.join(needs)}" if needs else "new"
+
+
 def tree() -> str:
     """Every module with the first line of its docstring."""
     lines = ["```text"]
@@ -66,6 +90,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": settings_table,
     "probes": probes_table,
     "models": models_table,
+    "proof": proof_table,
     "tree": tree,
 }
 

@@ -280,9 +280,10 @@ def test_probes() -> None:
 
 def test_doctor_as_json() -> None:
     done = run("doctor", "--json")
-    assert done.returncode == 0
     found = shape(done)
     assert set(found) == {"target", "rows"}
+    broken = any(row["status"] in ("fail", "timeout") for row in found["rows"])
+    assert done.returncode == int(broken)
     assert {row["id"] for row in found["rows"]} >= {"gpu", "memory", "packages", "environment"}
     for row in found["rows"]:
         assert set(row) == {

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from assistant.answer import build_fix
-from assistant.events import Fix, Notice, Offered, Probed, Retrieved
-from assistant.evidence import choose_probes, find_objections, revise, weigh_causes
+from assistant.events import Dropped, Fix, Notice, Offered, Probed, Retrieved, Sentence
+from assistant.evidence import choose_probes, contradicts, find_objections, revise, weigh_causes
 from assistant.reading import read_query
 from assistant.types import Clue, Entry, Finding, Match, ProbeInfo, Retrieval, Target
 from tests.course import TIMM, course_entries
@@ -62,6 +62,32 @@ def test_only_a_match_without_any_cause_left_is_objected_to(
     clues: tuple[Clue, ...], against: list[Clue]
 ) -> None:
     assert list(find_objections(ENTRY, QUERY, [finding(*clues)])) == against
+
+
+@pytest.mark.parametrize(
+    ("sentence", "wrong"),
+    [
+        ("You should install timm first.", True),
+        ("The package timm is not installed in your notebook.", True),
+        ("The package is missing.", True),
+        ("Install it with pip.", True),
+        ("Your notebook uses another Python than the one that has timm.", False),
+        ("timm is installed, but a file hides it.", False),
+        ("The line imports timm.", False),
+    ],
+)
+def test_a_sentence_against_a_finding_is_told(sentence: str, wrong: bool) -> None:
+    assert contradicts(sentence, QUERY, [finding(INSTALLED)]) is wrong
+    assert not contradicts(sentence, QUERY, [finding(ABSENT)])
+    assert not contradicts(sentence, QUERY, [])
+
+
+async def test_the_model_cannot_contradict_a_probe() -> None:
+    backend = FakeBackend("The package timm is not installed in your notebook. ")
+    assistant = make(backend, prober=prober(INSTALLED, place=PLACE))
+    events = await collect(assistant, check=True)
+    assert [e.reason for e in events if isinstance(e, Dropped)] == ["a check found the opposite"]
+    assert not any(isinstance(e, Sentence) for e in events)
 
 
 def test_a_ruled_out_match_is_demoted_once() -> None:

@@ -15,6 +15,7 @@ from assistant.models import (
     ModelChoice,
     choose_model,
     find_in_hub_cache,
+    find_memory_fault,
     is_complete,
     load_manifest,
     read_mem_available_gb,
@@ -192,6 +193,48 @@ def test_the_rows_are_unique_and_hold_together() -> None:
         assert row.mark in ("calculated", "reported")
         slowest = float(row.speed.split("-")[0])
         assert slowest * row.active_gb < 273, "no faster than the memory's bandwidth allows"
+
+
+def meminfo(available_gb: float, total_gb: float) -> str:
+    kilo = 1e9 / 1024
+    return f"MemTotal: {int(total_gb * kilo)} kB\nMemAvailable: {int(available_gb * kilo)} kB\n"
+
+
+def put_weights(folder: Path, gigabytes: float) -> Path:
+    folder.mkdir()
+    with (folder / "model.safetensors").open("wb") as file:
+        file.truncate(int(gigabytes * 1e9))  # a file of holes: it takes no room
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("weights", "tiny", "available", "total", "fault"),
+    [
+        (8.0, False, 60.0, 128.0, ""),
+        (8.0, False, 42.0, 128.0, "needs about 11.0 GB, 42.0 GB are free, and 32.0 GB"),
+        (8.0, False, 16.0, 20.0, ""),  # a quarter of 20 GB stays
+        (8.0, False, 15.0, 20.0, "5.0 GB stay reserved"),
+        (0.27, True, 2.1, 8.0, ""),
+        (0.27, True, 1.8, 8.0, "1.0 GB stay reserved"),
+        (0.27, True, 2.1, 2.5, ""),  # a quarter is less than 1 GB
+    ],
+)
+def test_a_model_that_leaves_too_little_is_not_loaded(
+    tmp_path: Path, weights: float, tiny: bool, available: float, total: float, fault: str
+) -> None:
+    choice = ModelChoice("folder", str(put_weights(tmp_path / "m", weights)), "m", tiny=tiny)
+    said = find_memory_fault(choice, meminfo=meminfo(available, total), reserve_gb=32.0)
+    assert (fault in said) if fault else not said
+
+
+def test_what_would_fit_instead_is_named(tmp_path: Path) -> None:
+    choice = ModelChoice("hub", LARGE.hub_id, "large")
+    said = find_memory_fault(choice, meminfo=meminfo(60.0, 128.0), reserve_gb=32.0)
+    assert SMALL.hub_id in said
+    assert not find_memory_fault(choice, meminfo="", reserve_gb=32.0), "unknown: not refused"
+    assert not find_memory_fault(
+        ModelChoice("folder", str(tmp_path / "gone")), meminfo=meminfo(1, 2), reserve_gb=32.0
+    )
 
 
 def test_mem_available_is_read_in_gb() -> None:

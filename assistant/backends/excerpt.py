@@ -40,5 +40,8 @@ class ExcerptBackend:
         """Yield nothing."""
         yield from ()
 
+    def unload(self) -> None:
+        """There is nothing to free."""
+
     def close(self) -> None:
         """There is nothing to free."""

@@ -15,6 +15,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from transformers.utils import logging as transformers_logging
 
+from assistant.backends.packed import count_bytes, pack_linears
 from assistant.errors import BackendError
 from assistant.models import Dtype, LoadedModel, ModelChoice
 
@@ -53,8 +54,15 @@ def _load(choice: ModelChoice, device: str, dtype: Dtype) -> LoadedModel:
         trust_remote_code=False,
         **options,  # nothing about attention: SDPA is taken wherever the model has it
     ).eval()
+    packed = pack_linears(model) if device == "cpu" and dtype == "float32" else 0
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    return LoadedModel(tokenizer, model, context or _UNKNOWN_CONTEXT)
+    return LoadedModel(
+        tokenizer,
+        model,
+        context or _UNKNOWN_CONTEXT,
+        count_bytes(model) / 1e9,
+        wide=packed > 0 or device == "cuda",
+    )
 
 
 def _explain(error: Exception, choice: ModelChoice) -> BackendError:

@@ -16,13 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, StoppingCriteria, TextStreamer
-from transformers.generation.logits_process import (
-    EncoderRepetitionPenaltyLogitsProcessor,
-    LogitsProcessor,
-    RepetitionPenaltyLogitsProcessor,
-)
 
+from assistant.backends.decoding import Decoding, write_answer
+from assistant.backends.prefixes import PrefixCache
 from assistant.errors import BackendError
 from assistant.models import Dtype, LoadedModel, Loader, ModelChoice
 from assistant.turns import Answer, Breaker, Clock, Line, Stop
@@ -30,30 +26,35 @@ from assistant.types import BackendStatus, Message, Token, Waiting
 
 _LOG = logging.getLogger(__name__)
 _LOOK = 0.1  # seconds between two looks at a reader who waits for the loading
+_IDLE_LOOK = 15.0  # seconds at most between two looks at an idle model
+_LOADING = BackendStatus("loading")
 _FAREWELL = 10.0  # seconds that a running generation gets when everything is closed
-
-# The tiny model repeats itself (first number: on what it wrote) and makes things up (second: words
-# of the prompt are preferred). Chosen by reading 5 answers under each of 5 settings.
-_TINY_REPETITION, _TINY_COPY = 1.1, 1.2
 
 
 @dataclass(frozen=True, slots=True)
 class LocalLimits:
-    """What one reader may take: tokens, seconds of writing and of waiting; `queue` may wait."""
+    """What one reader may take: tokens, seconds of writing and of waiting; `queue` may wait.
+
+    `prefix_megabytes` is for the beginnings of earlier prompts; after `idle_seconds` without a
+    question the model is put aside (0: never).
+    """
 
     max_new_tokens: int = 220
     answer_seconds: float = 90.0
     queue: int = 8
     wait_seconds: float = 300.0
+    prefix_megabytes: float = 256.0
+    idle_seconds: float = 0.0
 
 
 class LocalBackend:
     """A Backend (types.py) around one model that `loader` brings (`loading.py`).
 
-    CUDA computes in bfloat16, the CPU in float32: with 226 tokens of prompt one thread reaches the
-    tiny model's first word in 0.8 s in float32 and 5.6 s in bfloat16, then writes 9 and 17 tokens/s
-    (2 cores of an EPYC without bf16 instructions, CPU time, 2026-11-22); prompts are longer than
-    answers. No static cache: it compiles on CUDA, and nobody has measured that on a Spark yet.
+    CUDA computes in bfloat16, the CPU in float32 (with float16 weights where it can, `packed.py`):
+    with 226 tokens of prompt one thread reaches the tiny model's first word in 0.8 s in float32 and
+    5.6 s in bfloat16 (2 cores of an EPYC without bf16 instructions, CPU time, 2026-11-22). No
+    static cache: it compiles on CUDA, and nobody has measured that on a Spark yet.
+    `find_fault` is asked before each loading; what it returns ('' for nothing) refuses it.
     """
 
     def __init__(
@@ -64,9 +65,11 @@ class LocalBackend:
         loader: Loader,
         device: str | None = None,
         dtype: Dtype | None = None,
+        find_fault: Callable[[], str] = lambda: "",
         clock: Clock = time.monotonic,
     ) -> None:
         self._choice, self._limits, self._loader, self._clock = choice, limits, loader, clock
+        self._find_fault = find_fault
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._dtype: Dtype = dtype or ("bfloat16" if self._device == "cuda" else "float32")
         self._loading = threading.Lock()
@@ -75,6 +78,10 @@ class LocalBackend:
         self._line = Line(limits.queue)
         self._breaker = Breaker(clock)
         self._closed = threading.Event()
+        self._prefixes = PrefixCache(limits.prefix_megabytes)
+        self._used = clock()
+        self._put_aside, self._refusal = False, ""
+        self._watch: threading.Thread | None = None
 
     @property
     def name(self) -> str:
@@ -88,7 +95,8 @@ class LocalBackend:
         return self._choice.tiny
 
     def load(self) -> None:
-        """Load now, once. A failed load is not tried again: each reader would pay for it."""
+        """Load now, once. A failed load is not tried again: each reader would pay for it; one that
+        was refused for lack of memory is."""
         with self._loading:
             self._load_once()
 
@@ -100,7 +108,14 @@ class LocalBackend:
             return BackendStatus("away", self._fault.message)
         if self._breaker.is_open():
             return BackendStatus("away", "The language model rests after several failures.")
-        return BackendStatus("ready") if self._loaded else BackendStatus("loading")
+        if self._refusal:  # ready to try again: the next question asks anew
+            return BackendStatus("ready", self._refusal)
+        if self._put_aside:
+            return BackendStatus(
+                "ready", "The language model was put aside; the next question loads it again."
+            )
+        loaded = self._loaded
+        return BackendStatus("ready", self._footprint(loaded)) if loaded else _LOADING
 
     def count_tokens(self, text: str) -> int:
         """Return how many tokens a text has; loads the model if needed."""
@@ -139,13 +154,29 @@ class LocalBackend:
             with contextlib.closing(answer.pieces()) as pieces:
                 yield from (Token(piece) for piece in pieces)
 
+    def unload(self) -> None:
+        """Free the memory if nobody uses the model or waits for it; a question loads it again."""
+        with self._loading:
+            if self._loaded is None or not self._line.is_empty():
+                return
+            self._loaded = None
+            self._put_aside = True
+            self._prefixes.clear()
+        _free_memory()
+
     def close(self) -> None:
         """End running generations, send the waiting readers away, free the model."""
         self._closed.set()
         self._line.wait_empty(_FAREWELL)
         with self._loading:
             self._loaded = None
+            self._prefixes.clear()
         _free_memory()
+
+    def _footprint(self, loaded: LoadedModel) -> str:
+        """What of the machine's memory is ours, for the page's line and the status."""
+        held = loaded.gigabytes + self._prefixes.bytes() / 1e9
+        return f"{self.name} holds {held:.1f} GB of memory." if loaded.gigabytes else ""
 
     def _load_unless(self, cancel: threading.Event) -> bool:
         """Load, or wait for the thread that loads; False if the reader left meanwhile."""
@@ -164,11 +195,28 @@ class LocalBackend:
         if self._fault is not None:
             raise self._fault
         if self._loaded is None:
+            self._refusal = self._find_fault()
+            if self._refusal:
+                raise BackendError(self._refusal)
             try:
                 self._loaded = self._loader(self._choice, self._device, self._dtype)
             except BackendError as error:
                 self._fault = error
                 raise
+            self._put_aside, self._used = False, self._clock()
+            self._start_watch()
+
+    def _start_watch(self) -> None:
+        """A thread that puts the idle model aside; one for the life of this backend."""
+        if self._limits.idle_seconds and self._watch is None:
+            self._watch = threading.Thread(target=self._unload_idle, name="idle", daemon=True)
+            self._watch.start()
+
+    def _unload_idle(self) -> None:
+        look = min(_IDLE_LOOK, self._limits.idle_seconds / 4)
+        while not self._closed.wait(look):
+            if self._clock() - self._used >= self._limits.idle_seconds:
+                self.unload()
 
     def _require_loaded(self) -> LoadedModel:
         self.load()
@@ -209,18 +257,14 @@ class LocalBackend:
         loaded = self._require_loaded()
         stop = Stop(events, self._clock() + self._limits.answer_seconds, self._clock)
 
+        how = Decoding(self._limits.max_new_tokens, tiny=self._choice.tiny, guess=loaded.wide)
+
         def run(put: Callable[[str], None]) -> None:
-            with torch.inference_mode():
-                loaded.model.generate(
-                    **inputs,
-                    streamer=_Pieces(loaded.tokenizer, put),
-                    stopping_criteria=[_StopWhenDue(stop)],
-                    logits_processor=self._processors(inputs["input_ids"]),
-                    generation_config=self._greedy(loaded),
-                )
+            write_answer(loaded, inputs, how, prefixes=self._prefixes, stop=stop, put=put)
 
         def ended(error: BaseException | None) -> BackendError | None:
             self._breaker.record(failed=error is not None)
+            self._used = self._clock()
             try:
                 return None if error is None else _explain_run(error)
             finally:
@@ -229,60 +273,6 @@ class LocalBackend:
         answer = Answer(run, stop=stop, left=left, ended=ended)
         answer.start()
         return answer
-
-    def _processors(self, prompt: torch.Tensor) -> list[LogitsProcessor]:
-        """What corrects the tiny model's choice of words; a larger one needs none of it."""
-        if not self._choice.tiny:
-            return [_RefuseNaN()]
-        begin = prompt.shape[1]
-        repetition = RepetitionPenaltyLogitsProcessor(_TINY_REPETITION, prompt_ignore_length=begin)
-        copy = EncoderRepetitionPenaltyLogitsProcessor(_TINY_COPY, prompt)
-        return [_RefuseNaN(), repetition, copy]
-
-    def _greedy(self, loaded: LoadedModel) -> GenerationConfig:
-        """The likeliest token each time: the same question gets the same answer."""
-        own = loaded.model.generation_config
-        pad = own.pad_token_id if own.pad_token_id is not None else loaded.tokenizer.eos_token_id
-        return GenerationConfig(
-            max_new_tokens=self._limits.max_new_tokens,
-            do_sample=False,
-            temperature=1.0,  # these silence warnings about a model's own sampling defaults
-            top_p=1.0,
-            top_k=50,
-            repetition_penalty=1.0,
-            eos_token_id=own.eos_token_id,
-            pad_token_id=pad,
-        )
-
-
-class _Pieces(TextStreamer):  # type: ignore[misc]
-    """One per answer: hands each finished word on."""
-
-    def __init__(self, tokenizer: Any, put: Callable[[str], None]) -> None:
-        super().__init__(tokenizer, skip_prompt=True, skip_special_tokens=True)
-        self._put = put
-
-    def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
-        self._put(text)
-
-
-class _StopWhenDue(StoppingCriteria):  # type: ignore[misc]
-    """Asked after every token."""
-
-    def __init__(self, stop: Stop) -> None:
-        self._stop = stop
-
-    def __call__(self, input_ids: torch.Tensor, scores: object, **_: object) -> torch.Tensor:
-        return torch.full(input_ids.shape[:1], self._stop.is_due(), device=input_ids.device)
-
-
-class _RefuseNaN(LogitsProcessor):  # type: ignore[misc]
-    """Greedy decoding of NaN would quietly write nonsense; this makes it an error."""
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        if bool(torch.isnan(scores).any()):
-            raise ArithmeticError("it computed values that are not numbers, NaN")
-        return scores
 
 
 def _explain_run(error: BaseException) -> BackendError:

@@ -70,10 +70,11 @@ def evaluate(
     """Measure on labelled cases how well entries are found."""
     from assistant.build import build_pipelines, prepare_environment
     from assistant.evaluation import eval_json, load_cases, run_cases, with_best_threshold
+    from assistant.library import load_library
 
     prepare_environment(os.environ)
     settings = read_settings(guide=guide)
-    loaded = load_cases(cases)
+    loaded = load_cases(cases, load_library(settings.guide).entries)
     outcomes = {}
     for name, search in build_pipelines(settings, compare=compare).items():
         found = run_cases(loaded, search)

@@ -6,6 +6,7 @@ channel is far from ImageNet's is said, and is no fault by itself.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ ENTRIES = ("input-normalization",)
 IMAGENET = ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))
 _FAR = 0.15  # from ImageNet's mean, in 0..1: another kind of picture
 _MOST_PIXELS = 40_000_000  # as in inside/image.py
+# ModuleNotFoundError: No module named 'PIL': that says nothing about the picture
+_LACKING = re.compile(r"No module named '(?:PIL|numpy)")
 _UNREADABLE = {
     "empty": "it is empty (0 bytes)",
     "web page": "it is a web page, saved under the name of a picture",
@@ -245,7 +248,7 @@ def _fault(row: Document) -> str:
     if get(row, "whole") is False:
         return f"its end is missing ({get_number(row, 'bytes') or 0.0:,.0f} bytes are there)"
     error = get_error(row) or get_error(row, "pixels")
-    return "" if "No module named" in error else error
+    return "" if _LACKING.search(error) else error
 
 
 def _channels(document: Document) -> list[tuple[float, float]]:

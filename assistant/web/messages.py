@@ -17,6 +17,7 @@ from assistant.events import (
     Fix,
     Loading,
     Notice,
+    Offered,
     Probed,
     Retrieved,
     Sentence,
@@ -50,6 +51,7 @@ class Answer:
     final: bool = False
     fix: FixText | None = None
     revision: int = -1
+    offered: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     sentences: tuple[Sentence, ...] = ()
     dropped: tuple[Dropped, ...] = ()
@@ -81,6 +83,8 @@ def fold(answer: Answer, event: Event) -> Answer:
         case Fix(fix, revision):
             newer = revision >= answer.revision
             return replace(answer, fix=fix, revision=revision) if newer else answer
+        case Offered(probes):
+            return replace(answer, offered=probes)
         case Probed(finding):
             return replace(answer, findings=(*answer.findings, finding))
         case Sentence():
@@ -116,6 +120,7 @@ def render_answer(answer: Answer, entries: Mapping[str, Entry]) -> str:
         *(render_finding(finding) for finding in answer.findings),
         _head(answer),
         _fix(answer, entries),
+        _offered(answer),
         _tailoring(answer),
         *(_notice(notice) for notice in answer.notices),
         _held_back(answer),
@@ -147,7 +152,7 @@ def render_finding(finding: Finding) -> str:
     state = FINDING_WORDS[finding.status]
     lines = [
         f"**Looked at: {where}**",
-        f"**{escape(finding.id)}**: {state}. {_oneline(finding.summary)}",
+        f"**{escape(finding.id)}**: {state}. {_oneline(finding.summary)}{_age(finding)}",
     ]
     if finding.next:
         lines.append(f"**Next**: {_oneline(finding.next)}")
@@ -157,6 +162,12 @@ def render_finding(finding: Finding) -> str:
     if finding.source:
         lines.append(f"Read from: {_oneline(finding.source)} ({finding.seconds:.1f} s)")
     return "\n\n".join(lines)
+
+
+def _age(finding: Finding) -> str:
+    if finding.pasted:
+        return " *(pasted by you)*"
+    return f" *(read {finding.age:.0f} s ago)*" if finding.age >= 1 else ""
 
 
 def render_failure(message: str, *, hint: str = "") -> str:
@@ -200,6 +211,14 @@ def _why(entry: Entry | None, match: Match | None) -> str:
         f" ({reasons})." if reasons else "."
     )
     return f"{source} {word}".strip()
+
+
+def _offered(answer: Answer) -> str:
+    """Which checks can tell more, until one of them was run."""
+    left = [id_ for id_ in answer.offered if id_ not in {f.id for f in answer.findings}]
+    if not left or not answer.final:
+        return ""
+    return f"*Checks that can tell more: {', '.join(escape(id_) for id_ in left)}.*"
 
 
 def _tailoring(answer: Answer) -> str:

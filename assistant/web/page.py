@@ -79,7 +79,8 @@ class Parts:
 def build_page(room: Room, assistant: Assistant, *, settings: Settings) -> gr.Blocks:
     """Return the page; nothing is loaded or asked for before somebody opens it."""
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
-        parts = _lay_out(assistant.probes(), assistant.targets())
+        quick = tuple(info for info in assistant.probes() if info.quick)  # one press is enough
+        parts = _lay_out(quick, assistant.targets())
         _wire_ask(room, parts, limit=settings.model_queue + 1 + SPARE_ASKS)
         _wire_probes(room, parts, page)
         _wire_rest(room, parts, page)

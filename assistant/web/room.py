@@ -57,6 +57,7 @@ class Assistant(Protocol):
         conversation: Conversation = (),
         target: str | None = None,
         probe: str | None = None,
+        explain: bool = True,
     ) -> AsyncIterator[Event]:
         """Answer as events; closing the iterator cancels everything behind it."""
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,14 +30,32 @@ SEA = (SYSTEM, Message("user", "What is the sea made of?"))
 
 
 class MisbehavingModel:
-    """A fake that does one bad thing, with the real model's configuration; it computes nothing."""
+    """A fake that does one bad thing in each pass, with the real model's configuration.
 
-    def __init__(self, real: Any, behave: Callable[[dict[str, Any]], None]) -> None:
+    What `behave` returns are the token scores of that pass; None ends the answer.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(self, real: Any, behave: Callable[[dict[str, Any]], Any]) -> None:
         self.config, self.generation_config = real.config, real.generation_config
         self._behave = behave
 
-    def generate(self, **arguments: Any) -> None:
-        self._behave(arguments)
+    def forward(self, **arguments: Any) -> Any:
+        scores = self._behave(arguments)
+        if scores is None:
+            scores = likely(self.generation_config.eos_token_id)
+        cache, count = arguments["past_key_values"], arguments["input_ids"].shape[1]
+        for layer in range(self.config.num_hidden_layers):
+            cache.update(torch.zeros(1, 1, count, 1), torch.zeros(1, 1, count, 1), layer)
+        return SimpleNamespace(logits=scores.expand(1, count, -1))
+
+    __call__ = forward
+
+
+def likely(token: int) -> torch.Tensor:
+    """Scores under which this token is written next."""
+    return torch.nn.functional.one_hot(torch.tensor(token), 49152).float()
 
 
 @pytest.fixture
@@ -103,6 +122,66 @@ def test_two_readers_get_their_own_answers(make: Any) -> None:
         together = list(pool.map(lambda messages: read(backend, messages), (FRANCE, SEA)))
     assert together == alone
     assert alone[0] != alone[1]
+
+
+def test_put_aside_on_request_and_loaded_again(tiny_choice: Any, tiny_loaded: Any) -> None:
+    loads: list[int] = []
+
+    def loader(*_: object) -> LoadedModel:
+        loads.append(1)
+        return replace(tiny_loaded, gigabytes=0.4)
+
+    backend = LocalBackend(tiny_choice, LIMITS, loader=loader, device="cpu")
+    first = read(backend, FRANCE)
+    assert "holds 0.4 GB" in backend.status().message
+    events = backend.generate(FRANCE, cancel=threading.Event())
+    next(events)
+    backend.unload()
+    assert backend._loaded is not None, "somebody reads"
+    events.close()
+    wait_until(lambda: backend._line.is_empty())
+    backend.unload()
+    assert backend._loaded is None
+    assert backend._prefixes.bytes() == 0
+    assert backend.status().state == "ready", "the page need not wait for it"
+    assert "put aside" in backend.status().message
+    assert read(backend, FRANCE) == first
+    assert len(loads) == 2
+    backend.close()
+
+
+def test_an_idle_model_is_put_aside_by_itself(tiny_choice: Any, tiny_loaded: Any) -> None:
+    now = [0.0]
+    limits = replace(LIMITS, idle_seconds=0.2)  # looked at every 0.05 s
+    backend = LocalBackend(
+        tiny_choice, limits, loader=lambda *_: tiny_loaded, device="cpu", clock=lambda: now[0]
+    )
+    backend.load()
+    time.sleep(0.2)
+    assert backend._loaded is not None, "by its own clock no time has passed"
+    now[0] = 1.0
+    wait_until(lambda: backend._loaded is None)
+    backend.close()
+
+
+def test_lack_of_memory_refuses_the_load_until_there_is_room(
+    tiny_choice: Any, tiny_loaded: Any
+) -> None:
+    fault = ["It needs 9 GB, and 3 GB are free."]
+    backend = LocalBackend(
+        tiny_choice,
+        LIMITS,
+        loader=lambda *_: tiny_loaded,
+        device="cpu",
+        find_fault=lambda: fault[0],
+    )
+    for _ in range(4):
+        with pytest.raises(BackendError, match="needs 9 GB"):
+            read(backend, FRANCE)
+    assert backend.status().message == fault[0]
+    fault[0] = ""
+    assert "Paris" in read(backend, FRANCE)
+    backend.close()
 
 
 def test_cancel_stops_within_a_few_tokens(make: Any, steps: list[int]) -> None:
@@ -290,10 +369,8 @@ def raise_out_of_memory(_: object) -> None:
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
-def give_nan(arguments: dict[str, Any]) -> None:
-    scores = torch.full((1, 5), float("nan"))
-    for processor in arguments["logits_processor"]:
-        processor(arguments["input_ids"], scores)
+def give_nan(_: object) -> torch.Tensor:
+    return likely(5) * float("nan")
 
 
 @pytest.mark.parametrize(
@@ -314,15 +391,18 @@ def test_what_goes_wrong_in_the_thread_reaches_the_reader(
     assert not backend._line._places
 
 
-def test_pieces_before_a_failure_are_kept(make: Any) -> None:
-    def half(arguments: dict[str, Any]) -> None:
-        arguments["streamer"].on_finalized_text("The first half")
-        raise RuntimeError("cut")
+def test_pieces_before_a_failure_are_kept(make: Any, tiny_loaded: LoadedModel) -> None:
+    words = iter(tiny_loaded.tokenizer("The first half of it").input_ids)
+
+    def half(_: object) -> torch.Tensor:
+        if (word := next(words, None)) is None:
+            raise RuntimeError("cut")
+        return likely(word)
 
     events = make(behave=half).generate(FRANCE, cancel=threading.Event())
-    assert next(events) == Token("The first half")
-    with pytest.raises(BackendError):
-        next(events)
+    assert [next(events), next(events)] == [Token("The "), Token("first ")]
+    with pytest.raises(BackendError, match="cut"):
+        list(events)
 
 
 def test_a_model_that_never_ends_is_given_up_but_keeps_its_place(
@@ -363,17 +443,16 @@ def test_three_failures_in_a_row_open_the_breaker_for_30_seconds(make: Any) -> N
 
 
 def test_close_sends_everybody_away(make: Any, gate: threading.Event) -> None:
-    def obedient(arguments: dict[str, Any]) -> None:
-        stop = arguments["stopping_criteria"][0]
-        while not stop(arguments["input_ids"], None).all() and not gate.wait(0.01):
-            pass
+    def obedient(_: object) -> torch.Tensor:
+        time.sleep(0.01)
+        return likely(504)
 
-    backend = make(behave=obedient)
+    backend = make(replace(LIMITS, max_new_tokens=4000), behave=obedient)
     with ThreadPoolExecutor(2) as pool:
         futures = [pool.submit(read, backend, FRANCE) for _ in range(2)]
         wait_until(lambda: len(backend._line._places) == 2)
         backend.close()
-        assert [future.result(5) for future in futures] == ["", ""]
+        assert len([future.result(5) for future in futures]) == 2
     assert backend.status().state == "away"
 
 

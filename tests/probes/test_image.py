@@ -72,7 +72,7 @@ def test_a_healthy_folder(tmp_path: Path) -> None:
 )
 def test_what_is_no_picture(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "x.png").write_bytes(content)
-    finding = look(tmp_path / "x.png")
+    finding = run_row("image", tmp_path, {"image": "x.png"})
     assert finding.status == "fail"
     assert said in finding.summary
     assert [clue.ruling for clue in finding.clues] == ["confirmed"]
@@ -190,7 +190,7 @@ def test_an_array_of_objects_is_not_unpickled(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_headers_that_lie(tmp_path: Path, head: bytes) -> None:
     (tmp_path / "x.npy").write_bytes(head)
-    assert look(tmp_path / "x.npy").status == "fail"
+    assert run_row("image", tmp_path, {"image": "x.npy"}).status == "fail"
 
 
 def test_pipes_loops_and_links_in_the_folder(tmp_path: Path) -> None:

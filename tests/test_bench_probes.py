@@ -1,0 +1,43 @@
+"""`bench probes`: each row beside the bare start of the same interpreter, in one run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from assistant.bench.probes import ProbeTime, bench_json, render_bench, time_probes
+from assistant.errors import UsageError
+from assistant.probes.collector import Collector
+from assistant.probes.registry import PROBES
+from assistant.probes.runner import ProbeRunner
+from assistant.probes.targets import own_target
+
+ROWS = [row for row in PROBES if row.id in ("environment", "packages")]
+
+
+def build(folder: Path) -> tuple[ProbeRunner, Collector]:
+    collector = Collector({"PATH": "/usr/bin:/bin", "HOME": str(folder)})
+    targets = [own_target(sys.executable)]
+    return ProbeRunner(lambda: targets, collector, folder=folder, home=folder), collector
+
+
+def test_rows_and_bare_starts_are_timed_in_one_run(tmp_path: Path) -> None:
+    prober, collector = build(tmp_path)
+    times = time_probes(prober, collector, runs=1, rows=ROWS)
+    assert [time.id for time in times] == [row.id for row in ROWS]
+    assert all(time.row > 0 and time.bare > 0 for time in times)
+
+
+def test_an_unknown_target_is_a_usage_error(tmp_path: Path) -> None:
+    prober, collector = build(tmp_path)
+    with pytest.raises(UsageError):
+        time_probes(prober, collector, target="nowhere", rows=ROWS)
+
+
+def test_the_table_holds_the_ratio() -> None:
+    times = [ProbeTime("gpu", 3.0, 0.5)]
+    assert bench_json(times)["rows"] == [{"id": "gpu", "seconds": 3.0, "bare": 0.5, "ratio": 6.0}]
+    assert "| gpu | 3.00 s | 0.50 s | 6.0 |" in render_bench(times)
+    assert ProbeTime("x", 1.0, 0.0).ratio == 0.0

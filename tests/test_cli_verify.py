@@ -1,0 +1,64 @@
+"""`verify` and `new-entry` as an author runs them: real processes, exit codes, shapes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.test_cli import out, run, said, shape
+
+PROOFS = str(Path(__file__).parent / "data" / "proofs.md")
+
+
+def test_verify_names_the_guide_runs_it_and_shows_what_went_wrong() -> None:
+    done = run("verify", PROOFS, "--entry", "good", "--entry", "bad-fix", "--entry", "needs-gpu")
+    assert done.returncode == 1
+    assert f"Running the code in {PROOFS}" in said(done)
+    assert "fix (line 168) failed: TypeError" in out(done)
+    assert "items = [1, 2] + None" in out(done)
+    assert "needs an NVIDIA GPU" in out(done)
+    assert "proofs.md: 1 of 3 errors reproduced and fixed" in out(done)
+
+
+def test_nothing_tried_is_null_with_its_reason_and_no_failure() -> None:
+    done = run("verify", PROOFS, "--entry", "unproven", "--entry", "question", "--json")
+    assert done.returncode == 0, said(done)
+    assert "Running" not in said(done)
+    for row in shape(done)["entries"]:
+        assert (row["reproduced"], row["rank"], row["fixed"]) == (None, None, None)
+        assert row["reason"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--entry", "no-such-entry"), "There is no entry no-such-entry"),
+        (("--entry", "good", "--python", "/bin/true"), "does not tell what it has installed"),
+        (("no-such-guide.md",), "There is no guide at no-such-guide.md"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line(arguments: tuple[str, ...], message: str) -> None:
+    done = run("verify", PROOFS, *arguments)
+    assert done.returncode in {2, 3}
+    assert message in said(done)
+    assert "Traceback" not in said(done)
+
+
+def test_new_entry_reads_a_pipe_and_writes_what_lint_accepts(tmp_path: Path) -> None:
+    guide = tmp_path / "mine.md"
+    guide.write_text("---\norigin: mine\n---\n\n# Mine\n")
+    answers = "Loading fails\nRuntimeError: x\nBecause.\nDo it.\nhttps://example.org/x\n"
+    done = run("new-entry", "--to", str(guide), stdin=answers.encode())
+    assert done.returncode == 0, said(done)
+    assert "{#loading-fails}" in guide.read_text()
+    assert run("lint", str(guide)).returncode == 0
+    printed = run("new-entry", stdin=b"")
+    assert printed.returncode == 0
+    assert "**Reproduce**:" in out(printed)
+
+
+def test_new_entry_into_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    done = run("new-entry", "--to", str(tmp_path / "no" / "x.md"), stdin=b"a\n")
+    assert done.returncode == 2
+    assert "cannot be written" in said(done)

@@ -1,0 +1,74 @@
+"""The shipped guides prove themselves: entries whose code has changed, and a fixed tenth.
+
+`make verify` runs all of them. What needs a network or a GPU is tried only where there is one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from assistant.build import build_retriever
+from assistant.interpreter import read_interpreter
+from assistant.library import Library, load_library
+from assistant.needs import build_missing
+from assistant.settings import load_settings
+from assistant.types import Entry
+from assistant.verified import blocks_digest, is_in_sample, load_verified
+from assistant.verify import Verdict, verify_entries
+
+README = Path(__file__).parents[1] / "knowledge" / "README.md"
+
+
+def verify(library: Library, entries: list[Entry]) -> list[Verdict]:
+    interpreter = read_interpreter(sys.executable, environment=os.environ)
+    retriever, _ = build_retriever(load_settings())(library, True)
+    return list(
+        verify_entries(
+            entries,
+            interpreter=interpreter,
+            environment=os.environ,
+            missing=build_missing(interpreter, os.environ),
+            search=retriever.search,
+        )
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_changed_entries_and_a_tenth_prove_themselves() -> None:
+    library, known = load_library([]), load_verified()
+    chosen = [
+        entry
+        for entry in library.entries.values()
+        if entry.proof
+        and (
+            is_in_sample(entry.id)
+            or (entry.id in known and known[entry.id].blocks != blocks_digest(entry))
+        )
+    ]
+    assert chosen
+    failed = {v.id: v.reason for v in verify(library, chosen) if v.has_failed}
+    assert failed == {}
+
+
+def test_the_worked_example_proves_itself(tmp_path: Path) -> None:
+    found = re.search(r"^````markdown\n(.*?)^````$", README.read_text("utf-8"), re.DOTALL | re.M)
+    assert found is not None
+    guide = tmp_path / "example.md"
+    guide.write_text(found[1])
+    library = load_library([str(guide)])
+    (verdict,) = verify(library, list(library.entries.values()))
+    assert (verdict.reproduced, verdict.rank, verdict.fixed) == (True, 1, True), verdict
+
+
+def test_the_examples_of_info_strings_are_read() -> None:
+    from assistant.info_string import parse_info
+
+    lines = re.findall(r"^ {4}```(.*)$", README.read_text("utf-8"), re.MULTILINE)
+    assert len(lines) == 3
+    assert all(parse_info(line).role and not parse_info(line).faults for line in lines)
