@@ -74,7 +74,7 @@ class LexicalIndex:
         return np.asarray((row @ self._matrix.T).toarray()[0], dtype=np.float32)
 
     def gram(self, rows: np.ndarray | None = None) -> np.ndarray:
-        """The same cosines among (some) passages themselves: float32 [rows, rows]. Slow for many."""
+        """The same cosines among (some) passages: float32 [rows, rows]. Slow for many."""
         matrix = self._matrix.tocsr() if rows is None else self._matrix.tocsr()[rows]
         return np.asarray((matrix @ matrix.T).toarray(), dtype=np.float32)
 

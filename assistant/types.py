@@ -283,8 +283,8 @@ class Target:
     """A Python environment that probes look at. `argv` starts its interpreter; it is never typed
     by a user: the operator configures it or a read-only discovery found it.
 
-    `folder` is where its programs work, '' if unknown. `environment` are variables that its programs
-    see (listed names; of secrets only "set"), None if that is unknown. `pid` is that of a running
+    `folder` is where its programs work, '' if unknown. `environment` are variables that they see
+    (listed names; of secrets only "set"), None if that is unknown. `pid` is that of a running
     kernel, 0 otherwise.
     """
 

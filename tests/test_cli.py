@@ -245,7 +245,7 @@ def test_the_users_guide_gives_all_its_entries() -> None:
     assert len(ids) == 40
     assert ids == {line.split("\t")[0] for line in table}
     shipped = {row["id"] for row in shape(run("entries", "--json"))["entries"]}
-    assert shipped == ids
+    assert shipped > ids  # and the further guides
 
 
 def test_lint_says_where_and_exits_with_1(tmp_path: Path) -> None:

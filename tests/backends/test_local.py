@@ -303,7 +303,7 @@ def gate() -> Iterator[threading.Event]:
 def test_waiting_readers_see_their_position_and_one_too_many_is_refused(
     make: Any, gate: threading.Event
 ) -> None:
-    backend = make(behave=lambda _: gate.wait(20))
+    backend = make(behave=lambda _: gate.wait(20) and None)
     cancels = [threading.Event() for _ in range(3)]
     seen: list[list[object]] = [[], [], []]
 
@@ -330,7 +330,7 @@ def test_waiting_readers_see_their_position_and_one_too_many_is_refused(
 
 
 def test_a_line_that_does_not_move_lets_its_readers_go(make: Any, gate: threading.Event) -> None:
-    backend = make(replace(LIMITS, wait_seconds=0.3), behave=lambda _: gate.wait(20))
+    backend = make(replace(LIMITS, wait_seconds=0.3), behave=lambda _: gate.wait(20) and None)
     first = threading.Thread(target=read, args=(backend, FRANCE))
     first.start()
     wait_until(lambda: len(backend._line._places) == 1)
@@ -344,7 +344,7 @@ def test_the_next_reader_waits_until_the_thread_has_really_returned(
     make: Any, gate: threading.Event
 ) -> None:
     """A model that ignores its stop criterion keeps its place, though its reader has left."""
-    backend = make(behave=lambda _: gate.wait(20))
+    backend = make(behave=lambda _: gate.wait(20) and None)
     cancel = threading.Event()
     first = threading.Thread(target=read, args=(backend, FRANCE, cancel))
     first.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -106,6 +107,9 @@ class Makes:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    "ASSISTANT_TEST_SLOW" not in os.environ, reason="a minute: ASSISTANT_TEST_SLOW=1"
+)
 @pytest.mark.timeout(400)
 def test_a_real_vit_b_with_random_weights(tmp_path: Path) -> None:
     """Its encoder alone takes half a minute of two processors."""
