@@ -67,7 +67,8 @@ def slot_values(query: Query | None, findings: Sequence[Finding]) -> dict[str, s
     """Values for slots: facts of the paste, and from probes the interpreter they looked at."""
     values = case_values(query) if query is not None else {}
     for finding in findings:
-        values |= {kind: value for kind, value in finding.facts if kind == "python"}
+        if finding.clues:  # of another Python than the learner's there are none
+            values |= {kind: value for kind, value in finding.facts if kind == "python"}
     return values
 
 

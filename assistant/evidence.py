@@ -119,6 +119,14 @@ def revise(
     return Retrieval((*better, demoted, *rest), "likely", exact=retrieval.exact)
 
 
+_OF_ONE_PYTHON = frozenset({"packages", "environment", "torchvision", "gpu"})
+
+
+def without_claims(finding: Finding) -> Finding:
+    """What a row found of one Python stays to be read, but decides nothing about another."""
+    return replace(finding, clues=()) if finding.id in _OF_ONE_PYTHON else finding
+
+
 def keep_first(retrieval: Retrieval, id_: str, entries: Mapping[str, Entry]) -> Retrieval:
     """The same matches with the entry `id_` first; a guessed order is likely at best."""
     if retrieval.matches and retrieval.matches[0].id == id_ and retrieval.status != "abstain":

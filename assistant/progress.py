@@ -37,6 +37,7 @@ class Progress:
         latest = {(f.id, f.where): f for f in (*earlier, *self.findings)}
         return list(latest.values())
 
-    def paths(self) -> Sequence[str]:
-        """Files of the pasted traceback's frames: they tell which environment it comes from."""
-        return [frame.file for e in self.query.exceptions for frame in e.frames]
+
+def paths_of(query: Query) -> Sequence[str]:
+    """Files of the pasted traceback's frames: they tell which environment it comes from."""
+    return [frame.file for exception in query.exceptions for frame in exception.frames]

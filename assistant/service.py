@@ -31,9 +31,9 @@ from assistant.events import (
     Sentence,
     Understood,
 )
-from assistant.evidence import choose_probes, follow, keep_first, revise
+from assistant.evidence import choose_probes, follow, keep_first, revise, without_claims
 from assistant.inputs import CleanText
-from assistant.progress import Progress
+from assistant.progress import Progress, paths_of
 from assistant.reading import read_query
 from assistant.snapshots import Snapshots
 from assistant.streaming import stream
@@ -236,10 +236,24 @@ class Assistant:
             self._probe_pool,
             lambda: self._prober.run(probes, target=target, parameters=parameters),
         )
+        if self._is_foreign(target, answer):
+            findings = tuple(without_claims(finding) for finding in findings)
         answer.findings.extend(findings)
         answer.mark("probe", began)
         for finding in findings:
             yield Probed(finding)
+
+    def _is_foreign(self, target: str | None, answer: Progress) -> bool:
+        """Whether we looked at our own Python while the error comes from another, for all we know:
+        what is installed here then says nothing about it."""
+        targets = self._prober.targets()
+        looked = next((place for place in targets if target in (None, place.name)), None)
+        if looked is None or looked.kind != "own":
+            return False
+        is_alone = answer.query.kind == "empty" and answer.conversation
+        asked = answer.conversation[-1].query if is_alone else answer.query
+        own = self._prober.choose(paths_of(asked))
+        return own is None or own.kind != "own"
 
     async def _offer(
         self, answer: Progress, target: str | None, *, check: bool
@@ -253,7 +267,7 @@ class Assistant:
         if not check or not quick:
             return
         if target is None:
-            place = self._prober.choose(answer.paths())
+            place = self._prober.choose(paths_of(answer.query))
             if place is None:
                 names = ", ".join(target.name for target in self._prober.targets())
                 yield Notice(

@@ -121,7 +121,9 @@ def test_the_fix_says_what_speaks_against_it_before_anything_else() -> None:
 
 def test_the_fix_names_the_interpreter_that_was_looked_at() -> None:
     entry = replace(ENTRY, solution="```bash\npip install timm\n```")
-    assert "/opt/nb/bin/python -m pip install timm" in build_fix(entry, QUERY, [finding()]).text
+    assert (
+        "/opt/nb/bin/python -m pip install timm" in build_fix(entry, QUERY, [finding(ABSENT)]).text
+    )
     assert "\npip install timm" in build_fix(entry, QUERY).text
 
 
@@ -174,7 +176,8 @@ async def test_without_a_place_nothing_is_checked_and_it_is_said() -> None:
 
 
 async def test_a_probe_after_an_answer_revises_that_answer() -> None:
-    assistant = make(FakeBackend(), prober=prober(WHOLE))
+    own = Target("own", "own", ("python",), "our own")
+    assistant = make(FakeBackend(), prober=prober(WHOLE, place=own))
     first = done(await collect(assistant))
     events = await collect(assistant, "", conversation=(first.turn,), probe="packages")
     fix = next(e for e in events if isinstance(e, Fix))
@@ -183,6 +186,22 @@ async def test_a_probe_after_an_answer_revises_that_answer() -> None:
     assert "timm imports." in fix.fix.text
     assert done(events).turn.query == first.turn.query
     assert done(events).turn.findings[0].clues == (WHOLE,)
+
+
+async def test_our_own_python_says_nothing_about_the_learner_s() -> None:
+    """FakeProber's only target is the assistant's own."""
+    first = done(await collect(make(FakeBackend())))
+    talk = (first.turn,)
+    foreign = make(FakeBackend(), prober=prober(WHOLE))
+    await collect(foreign)
+    events = await collect(foreign, "", conversation=talk, probe="packages")
+    assert not any(isinstance(e, Fix | Retrieved) for e in events)
+    assert [e.finding.clues for e in events if isinstance(e, Probed)] == [()]
+    own = Target("own", "own", ("python",), "our own")
+    ours = make(FakeBackend(), prober=prober(WHOLE, place=own))
+    await collect(ours)
+    events = await collect(ours, "", conversation=talk, probe="packages")
+    assert any(isinstance(e, Fix) for e in events)
 
 
 async def test_pasted_evidence_revises_the_last_answer() -> None:
