@@ -117,10 +117,16 @@ def _causes(entry: Entry, query: Query | None, findings: Sequence[Finding]) -> s
 
 
 def _split_lead(solution: str) -> tuple[str, str]:
-    """The first paragraph, if it is words, and the rest."""
+    """The first paragraph, if it is words, with the code that it announces; and the rest."""
     first, gap, rest = solution.partition("\n\n")
     is_words = not first.lstrip().startswith(("```", "~~~", "-", "*", "1", "|", "#"))
-    return (first, rest) if is_words and gap else ("", solution)
+    if not is_words or not gap:
+        return "", solution
+    code = _FIRST_FENCE.match(rest) if first.rstrip().endswith(":") else None
+    return (f"{first}\n\n{code[0]}", rest[code.end() :].strip()) if code else (first, rest)
+
+
+_FIRST_FENCE = re.compile(r"\s*^```(?:.|\n)*?^```[ \t]*$", re.MULTILINE)
 
 
 def abstention(query: Query, retrieval: Retrieval) -> tuple[str, ...]:

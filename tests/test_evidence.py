@@ -226,3 +226,11 @@ async def test_it_still_fails_shows_the_next_entry() -> None:
 def test_the_entry_is_as_the_guide_has_it() -> None:
     entry: Entry = ENTRIES["missing-timm"]
     assert build_fix(entry).text.startswith(entry.solution.strip()[:40])
+
+
+def test_the_case_stands_behind_the_code_that_the_first_words_announce() -> None:
+    solution = "Do this:\n\n```bash\npip install timm\n```\n\nOr that."
+    text = build_fix(replace(ENTRY, solution=solution), QUERY).text
+    assert text.index("```bash") < text.index("**Your case:**") < text.index("Or that.")
+    text = build_fix(replace(ENTRY, solution=solution.replace(":", ".", 1)), QUERY).text
+    assert text.index("Do this.") < text.index("**Your case:**") < text.index("```bash")
