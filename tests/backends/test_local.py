@@ -32,18 +32,18 @@ SEA = (SYSTEM, Message("user", "What is the sea made of?"))
 class MisbehavingModel:
     """A fake that does one bad thing in each pass, with the real model's configuration.
 
-    What `behave` returns are the token scores of that pass; None ends the answer.
+    If `behave` returns token scores, they are that pass's; anything else ends the answer.
     """
 
     device = torch.device("cpu")
 
-    def __init__(self, real: Any, behave: Callable[[dict[str, Any]], Any]) -> None:
+    def __init__(self, real: Any, behave: Callable[[dict[str, Any]], object]) -> None:
         self.config, self.generation_config = real.config, real.generation_config
         self._behave = behave
 
     def forward(self, **arguments: Any) -> Any:
         scores = self._behave(arguments)
-        if scores is None:
+        if not isinstance(scores, torch.Tensor):
             scores = likely(self.generation_config.eos_token_id)
         cache, count = arguments["past_key_values"], arguments["input_ids"].shape[1]
         for layer in range(self.config.num_hidden_layers):

@@ -43,7 +43,7 @@ def write(
     *,
     prefixes: PrefixCache | None = None,
     guess: bool = True,
-    tokens: int = 24,
+    tokens: int = 18,
 ) -> str:
     pieces: list[str] = []
     write_answer(
@@ -76,10 +76,9 @@ def test_packed_weights_guesses_and_beginnings_change_no_word(
     expected = [write(plain, error, guess=False) for error in ERRORS]
     assert len(set(expected)) > 1
     prefixes = PrefixCache(256)
-    assert [write(tiny_loaded, error, guess=False) for error in ERRORS] == expected
     assert [write(tiny_loaded, error) for error in ERRORS] == expected
-    assert [write(tiny_loaded, error, prefixes=prefixes) for error in ERRORS] == expected
-    assert [write(tiny_loaded, error, prefixes=prefixes) for error in ERRORS] == expected
+    for _ in range(2):  # beginnings of others, then their own
+        assert [write(tiny_loaded, error, prefixes=prefixes) for error in ERRORS] == expected
 
 
 @pytest.mark.model
