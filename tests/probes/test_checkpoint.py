@@ -181,7 +181,7 @@ def test_no_document_breaks_it(load_row) -> None:
     ("cause", "pattern"),
     [
         ("The weights were never downloaded; installing does not bring them.", NEVER_LOADED),
-        ("SAM checkpoint not downloaded.", NEVER_LOADED),
+        ("The checkpoint of SAM was never downloaded.", NEVER_LOADED),
         ("The file is there, but the notebook runs in another folder", OTHER_FOLDER),
         ("The download broke off, or an error page was saved under this name.", BROKEN_FILE),
     ],

@@ -191,7 +191,7 @@ def test_no_document_breaks_it(load_row) -> None:
         ('The object covers few pixels and "all background" is a comfortable answer',
          "FEW_PIXELS"),
         ("Image and mask files are paired wrongly, or augmented differently.", "PAIRING"),
-        ("Predictions all one class", "ONE_CLASS"),
+        ("The predictions are all one class", "ONE_CLASS"),
         ("Wrong class indexing", "NUMBERING"),
         ("Threshold too high/low", "THRESHOLD"),
     ],

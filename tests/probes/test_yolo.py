@@ -17,12 +17,12 @@ from assistant.probes.yolo import interpret_yolo
 from tests.probes.running import check_all_spoiled, needs, run_row
 
 CAUSES = {
-    "threshold": "Confidence threshold too high",
+    "threshold": "The confidence threshold is too high",
     "limit": "The confidence limit is above what the model is sure of",
     "task": "Wrong model for task",
     "kind": "The weights are of another kind (`-cls` classifies) or learnt nothing.",
     "tiny": "The objects are tiny at the default size of 640 pixels.",
-    "image": "Image not preprocessed correctly",
+    "image": "The image is not preprocessed as it should be",
 }
 
 
