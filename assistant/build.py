@@ -226,8 +226,13 @@ def build_prober(settings: Settings) -> ProbeRunner:
         folder=Path.cwd(),
         home=Path.home(),
         roots=settings.probe_roots,
-        audit=AuditLog(settings.cache_dir / "probes.jsonl"),
+        audit=build_audit(settings),
     )
+
+
+def build_audit(settings: Settings) -> AuditLog:
+    """The log of every run of a probe and of every press of a button that would run one."""
+    return AuditLog(settings.cache_dir / "probes.jsonl")
 
 
 def build_history(settings: Settings) -> History:

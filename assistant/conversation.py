@@ -1,4 +1,4 @@
-"""Follow-up turns: "it still fails", "what about the second one?", "why?" after an answer.
+"""Follow-up turns: "it still fails", "what about the second one?", "B", "why?" after an answer.
 
 Only short texts that name nothing new count; a new paste or a full question starts a new
 diagnosis. It refuses to know entries: it says which of the earlier matches is meant.
@@ -37,14 +37,25 @@ _WHY = re.compile(
     r"tell me more|more details?)\W*$",
     re.IGNORECASE,
 )
-_PLACES = {"first": 0, "second": 1, "2nd": 1, "other": 1, "third": 2, "3rd": 2}
+# "B", "b)", "it's A", "I think it is B", "option a, please"
+_LETTER = re.compile(
+    r"^\W*(?:(?:i|i'd|think|say|guess|it|it's|its|is|that|that's|the|answer|option|case|rather|"
+    r"probably|more like)\s+)*(?P<letter>[ab])\b(?:\s+(?:please|fits|it is|one))?\W*$",
+    re.IGNORECASE,
+)
+_NEITHER = re.compile(
+    r"^\W*(?:neither|none|no+,? (?:neither|none))(?: of (?:them|these|those|the two|both))?"
+    r"(?: fits?)?\W*$",
+    re.IGNORECASE,
+)
+_PLACES = {"a": 0, "b": 1, "first": 0, "second": 1, "2nd": 1, "other": 1, "third": 2, "3rd": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
     """`turn` is the answer that is meant; `id` the entry to show now; `kind` what was asked for."""
 
-    kind: Literal["failed", "numbered", "why"]
+    kind: Literal["failed", "numbered", "chosen", "why"]
     turn: Turn
     id: str
 
@@ -60,17 +71,37 @@ def read_followup(query: Query, conversation: Conversation) -> FollowUp | None:
         return None
     if _WHY.match(text):
         return FollowUp("why", last, last.fix.entry) if last.fix else None
+    if letter := _LETTER.match(text):
+        return _choose(_first_for(last, conversation), letter["letter"].lower())
     numbered = _NUMBERED.search(text)
     if numbered and (_ASKS.match(text) or numbered.start() == 0):
         place = _PLACES[numbered["word"].lower()]
         if place < len(last.match_ids):
             return FollowUp("numbered", last, last.match_ids[place])
         return None
-    if not _FAILED.match(text):
+    neither = _NEITHER.match(text)
+    if not neither and not _FAILED.match(text):
         return None
-    shown = set(_shown_for(last, conversation))
+    shown = set(_shown_for(last, conversation)) | set(last.match_ids[:2] if neither else ())
     left = [id_ for id_ in last.match_ids if id_ not in shown]
     return FollowUp("failed", last, left[0] if left else "")
+
+
+def _choose(turn: Turn, letter: str) -> FollowUp | None:
+    """The letters are those of the first answer; what was shown since stands in another order."""
+    place = _PLACES[letter]
+    known = place < len(turn.match_ids)
+    return FollowUp("chosen", turn, turn.match_ids[place]) if known else None
+
+
+def _first_for(last: Turn, conversation: Conversation) -> Turn:
+    """The answer that began the run of follow-ups which `last` ends."""
+    first = last
+    for turn in reversed(conversation):
+        if turn.query != last.query:
+            break
+        first = turn
+    return first
 
 
 def _shown_for(last: Turn, conversation: Conversation) -> Iterable[str]:

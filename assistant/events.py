@@ -51,6 +51,15 @@ class Offered:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """Two entries fit nearly alike: what tells them apart, and their ids in the order of the
+    letters A and B. The next text of the person may be the answer."""
+
+    text: str
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Probed:
     """A probe's finding."""
 
@@ -96,5 +105,15 @@ class Done:
 
 
 Event = (
-    Loading | Understood | Retrieved | Fix | Offered | Probed | Sentence | Dropped | Notice | Done
+    Loading
+    | Understood
+    | Retrieved
+    | Fix
+    | Offered
+    | Question
+    | Probed
+    | Sentence
+    | Dropped
+    | Notice
+    | Done
 )

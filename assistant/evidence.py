@@ -52,13 +52,19 @@ def relevant_clues(
 def find_objections(
     entry: Entry, query: Query | None, findings: Iterable[Finding]
 ) -> tuple[Clue, ...]:
-    """Clues that leave no cause of the entry standing: all that were judged are ruled out."""
+    """Clues that leave no cause of the entry standing: all that were judged are ruled out.
+
+    Those on the entry itself, which raises no exception, speak of one cause each: then a cause that
+    nobody looked at is left standing.
+    """
     clues = relevant_clues(entry, query, findings)
     whole = [clue for clue in clues if not clue.cause and clue.ruling == "ruled_out"]
     judged = [_find_clue(cause, clues) for cause in entry.causes]
     decided = [clue for clue in judged if clue is not None]
     if whole or not decided or any(clue.ruling == "confirmed" for clue in decided):
         return tuple(whole)
+    if None in judged and all(clue.topic == entry.id for clue in decided):
+        return ()
     return tuple(dict.fromkeys(decided))
 
 
@@ -147,6 +153,7 @@ def follow(followup: FollowUp, retrieval: Retrieval, entries: Mapping[str, Entry
         "failed": "the entry before it did not help",
         "numbered": "you asked for this one",
         "why": "you asked why",
+        "chosen": "you said that this one fits",
     }[followup.kind]
     return replace(found, matches=(replace(found.matches[0], why=(why,)), *found.matches[1:]))
 

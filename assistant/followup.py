@@ -52,11 +52,16 @@ def build_followup(
     return Followup(left[0], _differs(left[0], entries.get(failed[-1]) if failed else None), failed)
 
 
+def read_apart(entry: Entry) -> str:
+    """The guide's own words on telling the entry apart, '' if it says nothing."""
+    apart = _APART.search(entry.body)
+    return apart[1].strip() if apart else ""
+
+
 def _differs(entry: Entry, earlier: Entry | None) -> str:
     """The guide's own words on telling it apart; else what one sees with each of the two."""
-    apart = _APART.search(entry.body)
-    if apart:
-        return apart[1].strip()
+    if apart := read_apart(entry):
+        return apart
     fits = f"This one fits if you see: {entry.symptoms[0]}" if entry.symptoms else ""
     other = f"The one before is for: {earlier.symptoms[0]}" if earlier and earlier.symptoms else ""
     return "\n\n".join(part for part in (fits, other) if part)

@@ -24,7 +24,7 @@ class Keeping:
     """One answer. `session` and `owner` are keys; `number` is the turn's, 0 while it is not kept.
 
     To keep the events of a probe that joins an earlier answer, give that answer's `record` and
-    `number`.
+    `number`; to answer a question again in its old place, an empty `record` and the `number`.
     """
 
     history: History
@@ -58,6 +58,9 @@ class Keeping:
 
     def _begin(self, event: Understood) -> None:
         self.record = replace(follow(self.record, event), when=self.clock())
+        if self.number:
+            self._write()
+            return
         self.number = self.history.record_turn(
             self.session, self.record, owner=self.owner, face=self.face
         )

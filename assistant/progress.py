@@ -23,6 +23,7 @@ class Progress:
     findings: list[Finding] = field(default_factory=list)
     backend: str = ""
     snapshot: Snapshot | None = None
+    is_followup: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 
     def mark(self, stage: str, since: float | None = None) -> None:

@@ -143,6 +143,7 @@ def probes_json(probes: Iterable[ProbeInfo]) -> dict[str, Any]:
                 "title": probe.title,
                 "reads": probe.reads,
                 "parameters": [parameter_json(parameter) for parameter in probe.parameters],
+                **({"is_cell": True} if probe.is_cell else {}),
             }
             for probe in probes
         ]

@@ -27,6 +27,7 @@ from assistant.events import (
     Notice,
     Offered,
     Probed,
+    Question,
     Retrieved,
     Sentence,
     Understood,
@@ -34,6 +35,7 @@ from assistant.events import (
 from assistant.evidence import choose_probes, follow, keep_first, revise, without_claims
 from assistant.inputs import CleanText
 from assistant.progress import Progress, paths_of
+from assistant.question import find_question
 from assistant.reading import read_query
 from assistant.snapshots import Snapshots
 from assistant.streaming import stream
@@ -54,6 +56,7 @@ from assistant.types import (
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _LOAD_SECONDS = 300.0
+_DOCUMENT = '{"assistant_probe"'  # how the output of a check's cell begins
 
 
 class Assistant:
@@ -89,6 +92,10 @@ class Assistant:
         """The Python environments that probes can look at, the default first."""
         return self._prober.targets()
 
+    def cell(self, probe_id: str) -> str:
+        """A notebook cell that does what a probe does, for where we cannot look; '' if none."""
+        return self._prober.cell(probe_id)
+
     async def ask(
         self,
         text: str | CleanText,
@@ -122,8 +129,9 @@ class Assistant:
                     yield event
                 yield self._probed_turn(answer)
                 return
-        answer.findings.extend(self._prober.read_pasted(query.text))
-        if answer.findings and conversation and not query.exceptions:
+        pasted = self._prober.read_pasted(query.text)
+        answer.findings.extend(pasted)
+        if answer.findings and not query.exceptions and (conversation or _is_document(query.text)):
             for finding in answer.findings:
                 yield Probed(finding)
             async for event in self._revise_last(answer):
@@ -139,10 +147,14 @@ class Assistant:
                 yield Sentence(line)
             yield self._done(answer)
             return
+        for finding in pasted:
+            yield Probed(finding)
         async for event in self._retrieve(answer):
             yield event
         async for event in self._offer(answer, target, check=check):
             yield event
+        if question := self._question(answer):
+            yield question
         async for event in self._explain(answer, speak=explain):
             yield event
         yield self._done(answer)
@@ -206,7 +218,7 @@ class Assistant:
             _LOG.warning("search: %s", error)
             found = fallback
         if followup is not None:
-            answer.query = asked
+            answer.query, answer.is_followup = asked, True
             found = follow(followup, found, snapshot.entries)
         return revise(found, asked, answer.known_findings(), snapshot.entries)
 
@@ -319,6 +331,12 @@ class Assistant:
         for event in self._revise(answer):
             yield event
 
+    def _question(self, answer: Progress) -> Question | None:
+        """What tells two near entries apart, where neither a finding nor the person has said it."""
+        if answer.is_followup or answer.snapshot is None or answer.known_findings():
+            return None
+        return find_question(answer.retrieval, answer.snapshot.entries)
+
     async def _explain(self, answer: Progress, *, speak: bool) -> AsyncIterator[Event]:
         """The model's checked sentences, or what to do when no entry is good enough."""
         snapshot = answer.snapshot  # the one that the fix came from, also if guides changed since
@@ -399,3 +417,8 @@ class Assistant:
         self, pool: ThreadPoolExecutor, function: Callable[..., _T], *arguments: object
     ) -> _T:
         return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
+
+
+def _is_document(text: str) -> bool:
+    """Whether the whole text is what a cell printed: there is no question in it."""
+    return text.lstrip().startswith(_DOCUMENT) and text.rstrip().endswith("}")

@@ -17,6 +17,7 @@ from assistant.events import (
     Loading,
     Notice,
     Probed,
+    Question,
     Retrieved,
     Sentence,
 )
@@ -34,6 +35,8 @@ def print_event(event: Event) -> None:
             print(strip_controls(render_match(matches, status)))
         case Fix(fix=fix) if fix is not None:
             print_markdown(fix.text)
+        case Question(text=text):
+            print(strip_controls(f"\n{text}\n"))
         case Sentence(text=text):
             print(strip_controls(text))
         case Probed(finding=finding):

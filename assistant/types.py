@@ -264,7 +264,8 @@ class ProbeInfo:
 
     `quick` rows need no parameter and little time, so `doctor` and the page may run them together.
     `informs` are families of signatures and kinds of facts that it can tell more about, `entries`
-    ids of entries without an exception.
+    ids of entries without an exception. `is_cell` rows look at a learner's own variables: they are
+    not run here, but copied into the notebook, and what they print is pasted.
     """
 
     id: str
@@ -276,6 +277,7 @@ class ProbeInfo:
     quick: bool = True
     informs: tuple[str, ...] = ()
     entries: tuple[str, ...] = ()
+    is_cell: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,6 +433,9 @@ class Prober(Protocol):
     def choose(self, paths: Sequence[str]) -> Target | None:
         """Return the environment that the paths of a traceback's frames belong to, else the only
         running kernel, else None: ask."""
+
+    def cell(self, probe_id: str) -> str:
+        """Return a notebook cell that does the same where we cannot look; '' if there is none."""
 
 
 class Retriever(Protocol):

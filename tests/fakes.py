@@ -20,6 +20,7 @@ from assistant.types import (
     FixText,
     Match,
     Message,
+    Parameter,
     ProbeInfo,
     Query,
     Retrieval,
@@ -44,6 +45,8 @@ class Call:
     probe: str | None
     target: str | None
     conversation: Conversation
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    check: bool = False
     started: threading.Event = field(default_factory=threading.Event)
     closed: threading.Event = field(default_factory=threading.Event)
 
@@ -138,9 +141,11 @@ class FakeAssistant:
         conversation: Conversation = (),
         target: str | None = None,
         probe: str | None = None,
+        parameters: Mapping[str, str] | None = None,
+        check: bool = False,
         explain: bool = True,
     ) -> AsyncIterator[Event]:
-        call = Call(text, probe, target, conversation)
+        call = Call(text, probe, target, conversation, dict(parameters or {}), check)
         self.calls.append(call)
         call.started.set()
         try:
@@ -164,7 +169,17 @@ class FakeAssistant:
 
     def probes(self) -> tuple[ProbeInfo, ...]:
         names = ("gpu", "memory", "packages", "environment")
-        return tuple(ProbeInfo(name, name.capitalize(), f"the {name}", "nothing") for name in names)
+        quick = [ProbeInfo(name, name.capitalize(), f"the {name}", "nothing") for name in names]
+        told = (
+            Parameter("file", "an image file", "path"),
+            Parameter("depth", "how deep", "choice", ("fast", "whole"), default="fast"),
+            Parameter("most", "how many", "number", low=1, high=48, default="8"),
+        )
+        image = ProbeInfo("image", "Image", "an image", "nothing", parameters=told, quick=False)
+        return (*quick, image)
+
+    def cell(self, probe_id: str) -> str:
+        return f"print({probe_id!r})"
 
     def targets(self) -> tuple[Target, ...]:
         return self._targets
@@ -273,6 +288,9 @@ class FakeProber:
 
     def choose(self, paths: Sequence[str]) -> Target | None:
         return self._place if paths else None
+
+    def cell(self, probe_id: str) -> str:
+        return f"print({probe_id!r})" if probe_id in self._findings else ""
 
 
 class FakeEncoder:

@@ -87,7 +87,7 @@ def serve(
     ] = None,
 ) -> None:
     """Open the page in a browser tab."""
-    from assistant.build import build_assistant, build_history
+    from assistant.build import build_assistant, build_audit, build_history
     from assistant.library import find_guide_files
 
     settings = read_settings(guide=guide, model=model, host=host, port=port, root_path=root_path)
@@ -102,7 +102,8 @@ def serve(
     for notice in history.notices:
         print(strip_controls(notice), file=sys.stderr)
     history.interrupted()
-    web = build_app(assistant, settings, token=token, history=history)
+    audit = build_audit(settings)
+    web = build_app(assistant, settings, token=token, history=history, audit=audit)
     assistant.start()
     serve_app(web, settings, token=token, notify=lambda line: print(line, flush=True))
     leave(0)

@@ -106,7 +106,8 @@ def _show_list(infos: tuple[ProbeInfo, ...], as_json: bool) -> None:
         print_json(probes_json(infos))
         return
     for info in infos:
-        print(f"{info.id:16} {info.title}: reads {info.reads}; never: {info.never}")
+        mark = " (a cell to copy: --cell)" if info.is_cell else ""
+        print(f"{info.id:16} {info.title}{mark}: reads {info.reads}; never: {info.never}")
         for parameter in info.parameters:
             default = f" (otherwise {parameter.default})" if parameter.default else ""
             print(f"{'':16} --set {parameter.name}=…  {parameter.title}{default}")
@@ -117,8 +118,8 @@ def _print_cell(name: str) -> None:
     from assistant.probes.registry import PROBES
 
     row = next((row for row in PROBES if row.id == name), None)
-    if row is None or not row.quick:
-        offered = ", ".join(row.id for row in PROBES if row.quick)
+    if row is None or not (row.quick or row.cell):
+        offered = ", ".join(row.id for row in PROBES if row.quick or row.cell)
         raise UsageError(f"There is no cell for {name[:60]!a}.", hint=f"Choose one of: {offered}.")
     print(build_cell(row), end="")
 

@@ -72,6 +72,14 @@ def get_number(document: Document, *path: str) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
+def get_numbers(document: Document, *path: str) -> tuple[float, ...]:
+    """Return the numbers of the list at the path, at most 64; () if anything else is among them."""
+    value = get(document, *path)
+    rows = value[:64] if isinstance(value, list) else []
+    read = [get_number({"n": number}, "n") for number in rows]
+    return tuple(n for n in read if n is not None) if None not in read else ()
+
+
 def get_error(document: Document, *path: str) -> str:
     """Return why the part at the path could not be read, '' if it could."""
     return get_text(document, *path, "error")

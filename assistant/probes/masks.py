@@ -9,6 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from assistant.probes.causes import (
+    FEW_PIXELS,
+    ONE_CHANNEL,
+    ONE_CLASS,
+    SMOOTH,
+    THRESHOLD,
+    VALUES,
+)
 from assistant.probes.document import (
     Document,
     Facts,
@@ -25,15 +33,9 @@ from assistant.probes.iou import Pairs, match_classes, mean_overlap, measure_ove
 from assistant.types import Clue, Finding
 
 SOURCE = "pixels of both files, by NumPy and PIL of this Python; arrays are never unpickled"
-TOPIC = "mask"
+TOPIC = "iou-zero"  # an entry without an exception
 ENTRIES = ("iou-zero",)
 # Causes as guides word them.
-VALUES = r"\b0 and 255|0/255|values? (?:0 and )?255"
-ONE_CLASS = r"(?:predictions?|everything) (?:is |are )?(?:all|only) one class"
-ONE_CHANNEL = r"single (?:output )?channel|one (?:output )?channel"
-FEW_PIXELS = r"few pixels|all background|imbalance"
-THRESHOLD = r"\bthreshold"
-SMOOTH = r"interpolat"
 NUMBERING = r"class (?:index|number(?:ing|s differ))|off by one|labels start"
 PAIRING = r"paired|augmented differently|flipped|mirrored"
 

@@ -1,8 +1,9 @@
 """Where we cannot look: a cell to run there, and reading what it printed.
 
 The cell is the same probe code, in plain sight, started as a process of its own, so that it changes
-nothing in the notebook and a crash does not end its kernel. What comes back was in many hands: it
-is read like every document of a target, and its findings say that they were pasted.
+nothing in the notebook and a crash does not end its kernel. Only a check of the learner's own
+variables runs in the notebook itself. What comes back was in many hands: it is read like every
+document of a target, and its findings say that they were pasted.
 
 It refuses to know where the text came from, and it runs nothing.
 """
@@ -13,6 +14,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib import resources
 
 from assistant.probes.document import Document, get_number, get_section, get_text
 from assistant.probes.packages import NAMES
@@ -31,8 +33,16 @@ _VERSION = re.compile(r"\d\.\d{1,2}\.\d{1,2}\w{0,4}")  # 3.12.3, 3.14.0rc2
 def build_cell(row: Probe) -> str:
     """Return a notebook cell that prints the row's document; it needs no parameter.
 
-    Only the row's id goes into it: nothing that a person typed.
+    Only the row's id goes into it: nothing that a person typed. A row that is a cell by itself runs
+    in the notebook, on the variables that its first line names.
     """
+    if row.cell:
+        code = resources.files("assistant.probes").joinpath("cells", row.cell).read_text("utf-8")
+        _, _, code = code.partition('"""\n')  # without the docstring of the file
+        return (
+            f"# {row.title}: reads {row.reads}.\n"
+            f"# It {row.never}. Paste what it prints into the assistant.\n{code.lstrip()}"
+        )
     order = {
         "rows": [row.id],
         "marker": "",

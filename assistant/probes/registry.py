@@ -1,12 +1,14 @@
 """The rows: what each probe reads, never does, and which messages it informs.
 
 It refuses to know how a row is run. `informs` names families of signatures and kinds of facts, so
-that any guide profits; `entries` are ids only of entries without an exception.
+that any guide profits; `entries` are ids only of entries without an exception. The rows with a cell
+come last: they look at a learner's own variables, and no target can run them.
 """
 
 from __future__ import annotations
 
 from assistant.architectures import names as architecture_names
+from assistant.probes.boxes import interpret_boxes
 from assistant.probes.checkpoint import ANY, SAM_BYTES, interpret_checkpoint
 from assistant.probes.checkpoint_keys import interpret_checkpoint_keys
 from assistant.probes.dataloader import interpret_dataloader
@@ -15,13 +17,19 @@ from assistant.probes.gpu import interpret_gpu
 from assistant.probes.hub import interpret_hub
 from assistant.probes.image import interpret_image
 from assistant.probes.jupyter import interpret_jupyter
+from assistant.probes.labels import interpret_labels
 from assistant.probes.masks import interpret_mask
 from assistant.probes.memory import interpret_memory
+from assistant.probes.normalization import interpret_normalization
 from assistant.probes.packages import interpret_packages, is_incomplete
 from assistant.probes.precision import interpret_precision
+from assistant.probes.predictions import interpret_predictions
+from assistant.probes.prompts import interpret_prompts
 from assistant.probes.row import Probe
 from assistant.probes.sam import interpret_sam
+from assistant.probes.speed import interpret_speed
 from assistant.probes.torchvision import interpret_torchvision
+from assistant.probes.trainable import interpret_trainable
 from assistant.probes.yolo import interpret_yolo
 from assistant.types import Parameter
 
@@ -262,5 +270,94 @@ PROBES: tuple[Probe, ...] = (
             Parameter("target", "the true mask (.png or .npy)", "path"),
         ),
         quick=False,
+    ),
+    Probe(
+        id="labels",
+        title="Labels",
+        reads="dtype, range and shares of a batch of labels or masks, and the number of outputs of "
+        "your model",
+        never="changes nothing, prints no label but up to 20 different values",
+        seconds=10.0,
+        informs=("label-out-of-range",),
+        entries=("cnn-stuck-at-random", "iou-zero"),
+        interpret=interpret_labels,
+        quick=False,
+        cell="labels.py",
+    ),
+    Probe(
+        id="normalization",
+        title="Scale of the images",
+        reads="dtype, range, mean and deviation of a batch of images, and the order of its axes",
+        never="changes nothing, prints no pixel",
+        seconds=10.0,
+        informs=("input_dtype",),
+        entries=(
+            "cnn-stuck-at-random", "transfer-learning-not-improving", "vit-accuracy-low",
+            "input-normalization",
+        ),
+        interpret=interpret_normalization,
+        quick=False,
+        cell="normalization.py",
+    ),
+    Probe(
+        id="trainable",
+        title="What is trained",
+        reads="requires_grad by part of your model, and which of it your optimizer holds at which "
+        "rate",
+        never="changes nothing, prints no weight",
+        seconds=10.0,
+        informs=(),
+        entries=("cnn-stuck-at-random", "transfer-learning-not-improving", "freeze-layers"),
+        interpret=interpret_trainable,
+        quick=False,
+        cell="trainable.py",
+    ),
+    Probe(
+        id="predictions",
+        title="What the model answers",
+        reads="range, sums and classes of your model's answers for 16 images",
+        never="trains nothing, and leaves train or eval mode as it was",
+        seconds=30.0,
+        informs=(),
+        entries=("cnn-stuck-at-random", "iou-zero", "softmax-twice", "loss-nan"),
+        interpret=interpret_predictions,
+        quick=False,
+        cell="predictions.py",
+    ),
+    Probe(
+        id="speed",
+        title="Speed of training",
+        reads="device, number format, size and workers of your model, batch and loader",
+        never="changes and measures nothing, takes no batch from the loader",
+        seconds=10.0,
+        informs=("dtype-mismatch", "device-mismatch"),
+        entries=("vit-training-slow", "vit-accuracy-low"),
+        interpret=interpret_speed,
+        quick=False,
+        cell="speed.py",
+    ),
+    Probe(
+        id="boxes",
+        title="Boxes of YOLO",
+        reads="task, classes and settings of your last prediction, and the form of the picture",
+        never="runs the model not again, prints no box",
+        seconds=10.0,
+        informs=("yolo-no-detections",),
+        entries=("yolo-empty-detections",),
+        interpret=interpret_boxes,
+        quick=False,
+        cell="boxes.py",
+    ),
+    Probe(
+        id="prompts",
+        title="Prompts of SAM",
+        reads="form and range of picture, points, labels and box, and the predictor's picture size",
+        never="runs no prediction, prints no pixel",
+        seconds=10.0,
+        informs=("sam-prompt",),
+        entries=("sam-empty-masks",),
+        interpret=interpret_prompts,
+        quick=False,
+        cell="prompts.py",
     ),
 )  # fmt: skip

@@ -31,6 +31,8 @@ class Probe:
     `network`: may ask the hosts that it lists. `file_bytes` is the largest file (shared memory
     counts) that it may write, in its private folder. `compares` says of a document whether the
     same row of the other interpreters is needed too (its interpret finds them as `others`).
+    `cell` names a file below cells/: such a row looks at variables of a notebook, so that no target
+    can run it; a learner runs the cell and pastes what it prints.
     """
 
     id: str
@@ -49,6 +51,12 @@ class Probe:
     memory_bytes: int = 8 << 30
     file_bytes: int = 1 << 20
     compares: Callable[[Document], bool] | None = None
+    cell: str = ""
+
+    @property
+    def needs_path(self) -> bool:
+        """Whether it can do nothing before it is told which file."""
+        return any(one.kind == "path" and not one.default for one in self.parameters)
 
     @property
     def info(self) -> ProbeInfo:
@@ -63,6 +71,7 @@ class Probe:
             quick=self.quick,
             informs=self.informs,
             entries=self.entries,
+            is_cell=bool(self.cell),
         )
 
     def read(self, document: Document, *, where: str) -> Finding:

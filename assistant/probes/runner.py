@@ -29,7 +29,7 @@ from assistant.probes.choice import choose_target, default_target
 from assistant.probes.collector import Collector, Failure
 from assistant.probes.document import Document, clean, get_error, get_number, get_section
 from assistant.probes.parameters import Value, check_parameters, find_roots
-from assistant.probes.paste import read_pasted
+from assistant.probes.paste import build_cell, read_pasted
 from assistant.probes.registry import PROBES
 from assistant.probes.row import Probe
 from assistant.types import Finding, ProbeInfo, Target
@@ -111,6 +111,12 @@ class ProbeRunner:
         running kernel, else None: ask."""
         return choose_target(paths, tuple(self._discover()))
 
+    def cell(self, probe_id: str) -> str:
+        """Return a notebook cell that does the same where we cannot look; '' for a row that must be
+        told something, or that is none."""
+        row = self._rows.get(probe_id)
+        return "" if row is None or row.needs_path else build_cell(row)
+
     def run(
         self,
         probe_ids: Sequence[str],
@@ -163,6 +169,11 @@ class ProbeRunner:
         row = self._rows.get(name)
         if row is None:
             return _offer("probe", name, self._rows)
+        if row.cell:
+            return (
+                f"This check looks at your own variables: copy its cell (`assistant probe {row.id} "
+                "--cell`), run it in your notebook and paste here what it prints."
+            )
         if place.kind == "container" and not row.quick:
             return "This check is not run in containers: start the assistant in there instead."
         elsewhere = {

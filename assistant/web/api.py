@@ -22,7 +22,7 @@ from assistant.keeping import Keeping
 from assistant.probes.choice import choose_target
 from assistant.render import ask_json
 from assistant.web.diagnosis import render_diagnosis
-from assistant.web.room import Assistant
+from assistant.web.talk import Assistant
 
 log = logging.getLogger(__name__)
 

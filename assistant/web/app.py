@@ -10,17 +10,20 @@ import socket
 from collections.abc import MutableMapping
 
 import gradio as gr
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.middleware.cors import CORSMiddleware
 
 from assistant.figures import load_figures
 from assistant.history import History, open_history
+from assistant.probes.runner import Audit
 from assistant.settings import Settings
 from assistant.web.api import add_api
+from assistant.web.browser import Names, read_owner
 from assistant.web.guard import LOOPBACK, Guard, Policy
 from assistant.web.page import CSS_FILE, JS_FILE, build_page
-from assistant.web.room import Assistant, Room
+from assistant.web.room import Room
+from assistant.web.talk import Assistant
 
 EVERYWHERE = frozenset({"0.0.0.0", "::", ""})
 MEGABYTE = 1_000_000
@@ -56,6 +59,7 @@ def build_app(
     *,
     token: str | None,
     history: History | None = None,
+    audit: Audit | None = None,
 ) -> FastAPI:
     """Return the app; with a token every route but /healthz asks for it.
 
@@ -66,14 +70,19 @@ def build_app(
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     _add_health(app, assistant)
     _add_figures(app)
-    add_api(app, assistant, history if history is not None else open_history(None))
+    history = history if history is not None else open_history(None)
+    add_api(app, assistant, history)
+    policy = build_policy(settings, token=token)
+    browser = f"{policy.cookie}_browser"
+    room = Room(assistant, history=history, audit=audit)
+    _add_packet(app, room, browser)
     # With a CORS policy on the parent Gradio adds none of its own: no origin is ever allowed.
     app.add_middleware(CORSMiddleware, allow_origins=[])
-    app.add_middleware(Guard, policy=build_policy(settings, token=token))
-    room = Room(assistant)
+    app.add_middleware(Names, cookie=browser, prefix=policy.prefix)
+    app.add_middleware(Guard, policy=policy)
     gr.mount_gradio_app(
         app,
-        build_page(room, assistant, settings=settings),
+        build_page(room, settings=settings, cookie=browser),
         path="/",
         server_name=settings.host,
         server_port=settings.port,
@@ -128,6 +137,19 @@ def _leave(app: FastAPI, room: Room) -> None:
 def _prefix(settings: Settings) -> str:
     path = settings.root_path.strip("/")
     return f"/{path}" if path else ""
+
+
+def _add_packet(app: FastAPI, room: Room, cookie: str) -> None:
+    """The help packet of the conversation that this browser is in, as a file to keep."""
+
+    @app.get("/packet.md")
+    async def packet(request: Request) -> Response:
+        text = await room.packet(read_owner(request.cookies, cookie))
+        return Response(
+            text or "# Help packet\n\nNothing was asked in this browser yet.\n",
+            media_type="text/markdown; charset=utf-8",
+            headers={"content-disposition": 'attachment; filename="help-packet.md"'},
+        )
 
 
 def _add_figures(app: FastAPI) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -79,6 +80,15 @@ class Throttle:
         self._wrong[client] = [*self._wrong.pop(client, [])[-self._tries :], self._clock()]
         while len(self._wrong) > self._capacity:
             self._wrong.popitem(last=False)
+
+
+def read_cookie(headers: Mapping[str, str], name: str) -> str:
+    """Return a cookie's value, '' if there is none; `headers` have lower-case names."""
+    try:
+        morsel = SimpleCookie(headers.get("cookie", "")).get(name)
+    except CookieError:
+        return ""
+    return morsel.value if morsel else ""
 
 
 async def limited(receive: Receive, length: str | None, *, cap: int) -> Receive | None:

@@ -16,11 +16,10 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from assistant.web.door import HEADERS, UNLOCK_PAGE, Throttle, limited
+from assistant.web.door import HEADERS, UNLOCK_PAGE, Throttle, limited, read_cookie
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +40,7 @@ ROUTES: tuple[tuple[str, str], ...] = (
     ("GET", r"/(theme\.css|favicon\.ico|manifest\.json|robots\.txt)"),
     ("GET", r"/(assets|static)/[\w./-]+"),
     ("GET", r"/figures/[a-z0-9-]+\.svg"),
+    ("GET", r"/packet\.md"),
     ("GET", r"/gradio_api/queue/data"),
     ("GET", r"/gradio_api/app_id"),  # how the page notices that the server is back
     ("GET", r"/gradio_api/heartbeat/\w+"),
@@ -163,7 +163,7 @@ class Guard:
         token = self._policy.token
         if token is None or scope["path"] == "/healthz":
             return None
-        if _same(_cookie(headers, self._policy.cookie), self._policy.cookie_value):
+        if _same(read_cookie(headers, self._policy.cookie), self._policy.cookie_value):
             return None
         query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
         given = dict(query).get("token", "") if scope["method"] == "GET" else ""
@@ -239,14 +239,6 @@ def _host_name(host: str) -> str:
     """`localhost:7860` → `localhost`; `[::1]:7860` → `::1`; anything odd → ''."""
     found = HOST.fullmatch(host)
     return (found[1] or found[2]).lower() if found else ""
-
-
-def _cookie(headers: dict[str, str], name: str) -> str:
-    try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(name)
-    except CookieError:
-        return ""
-    return morsel.value if morsel else ""
 
 
 def _same(given: str, wanted: str) -> bool:

@@ -6,9 +6,11 @@ safe Markdown (see markdown.py). It refuses to know Gradio, sessions and time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
+from types import MappingProxyType
 
 from assistant.events import (
     Done,
@@ -19,25 +21,21 @@ from assistant.events import (
     Notice,
     Offered,
     Probed,
+    Question,
     Retrieved,
     Sentence,
     Understood,
 )
 from assistant.types import Entry, Finding, FixText, Match, Query, Status, Turn
+from assistant.web.findings import render_finding
 from assistant.web.markdown import code, escape, fence, guide_markdown, sentence_markdown
 
 SHOWN_CHARACTERS = 12_000  # of a paste; all of it is read
 SHOWN_LINES = 240
+NO_TITLES: Mapping[str, str] = MappingProxyType({})
+_NOT_ANCHOR = re.compile(r"[^\w-]")  # `missing timm!` → `missing-timm-`
 
 CONFIDENCE_WORDS = ((0.85, "very strong"), (0.65, "strong"), (0.45, "fair"), (0.0, "weak"))
-FINDING_WORDS = {
-    "ok": "✓ all right",
-    "warn": "! look at this",
-    "fail": "✗ a problem",
-    "no_data": "? could not be read",
-    "refused": "– not run",
-    "timeout": "– took too long, stopped",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,7 @@ class Answer:
     fix: FixText | None = None
     revision: int = -1
     offered: tuple[str, ...] = ()
+    question: Question | None = None
     findings: tuple[Finding, ...] = ()
     sentences: tuple[Sentence, ...] = ()
     dropped: tuple[Dropped, ...] = ()
@@ -85,6 +84,8 @@ def fold(answer: Answer, event: Event) -> Answer:
             return replace(answer, fix=fix, revision=revision) if newer else answer
         case Offered(probes):
             return replace(answer, offered=probes)
+        case Question():
+            return replace(answer, question=event)
         case Probed(finding):
             return replace(answer, findings=(*answer.findings, finding))
         case Sentence():
@@ -114,15 +115,26 @@ def render_question(text: str) -> str:
     )
 
 
-def render_answer(answer: Answer, entries: Mapping[str, Entry]) -> str:
-    """Write the answer as it is now."""
+def render_answer(
+    answer: Answer, entries: Mapping[str, Entry], *, titles: Mapping[str, str] = NO_TITLES
+) -> str:
+    """Write the answer as it is now: what to do first, then why, the evidence, the rest folded.
+
+    `titles` are those of the probes, by id. A check that was pressed alone comes before what it
+    changes.
+    """
+    findings = [render_finding(one, title=titles.get(one.id, "")) for one in answer.findings]
+    asked = answer.query is not None
     parts = [
-        *(render_finding(finding) for finding in answer.findings),
+        *([] if asked else findings),
         _head(answer),
+        "" if asked or answer.fix is None else "**With this finding, the answer is:**",
         _fix(answer, entries),
-        _offered(answer),
-        _tailoring(answer),
+        _tailoring(answer, titles),
+        *(["#### What was found" if answer.fix else "", *findings] if asked and findings else []),
+        _which(answer),
         *(_notice(notice) for notice in answer.notices),
+        _whole_entry(answer, entries),
         _held_back(answer),
         _progress(answer),
         answer.ended,
@@ -144,30 +156,6 @@ def render_source(entry: Entry) -> str:
     """Say where an entry stands: file, section, line."""
     section = f", section “{escape(entry.section)}”" if entry.section else ""
     return f"From the guide {code(PurePath(entry.file).name)}{section}, line {entry.line}."
-
-
-def render_finding(finding: Finding) -> str:
-    """Write a probe's finding; the first line names the Python that was looked at."""
-    where = escape(finding.where) or "not said by the probe"
-    state = FINDING_WORDS[finding.status]
-    lines = [
-        f"**Looked at: {where}**",
-        f"**{escape(finding.id)}**: {state}. {_oneline(finding.summary)}{_age(finding)}",
-    ]
-    if finding.next:
-        lines.append(f"**Next**: {_oneline(finding.next)}")
-    if finding.facts:
-        width = max(len(name) for name, _ in finding.facts)
-        lines.append(fence("\n".join(f"{name:<{width}}  {value}" for name, value in finding.facts)))
-    if finding.source:
-        lines.append(f"Read from: {_oneline(finding.source)} ({finding.seconds:.1f} s)")
-    return "\n\n".join(lines)
-
-
-def _age(finding: Finding) -> str:
-    if finding.pasted:
-        return " *(pasted by you)*"
-    return f" *(read {finding.age:.0f} s ago)*" if finding.age >= 1 else ""
 
 
 def render_failure(message: str, *, hint: str = "") -> str:
@@ -213,22 +201,54 @@ def _why(entry: Entry | None, match: Match | None) -> str:
     return f"{source} {word}".strip()
 
 
-def _offered(answer: Answer) -> str:
-    """Which checks can tell more, until one of them was run."""
-    left = [id_ for id_ in answer.offered if id_ not in {f.id for f in answer.findings}]
-    if not left or not answer.final:
+def _which(answer: Answer) -> str:
+    """The one question that tells two near entries apart."""
+    if answer.question is None:
         return ""
-    return f"*Checks that can tell more: {', '.join(escape(id_) for id_ in left)}.*"
+    first, *rest = answer.question.text.split("\n")
+    return "\\\n".join([f"**{_oneline(first)}**", *map(_oneline, rest)])
 
 
-def _tailoring(answer: Answer) -> str:
+def _tailoring(answer: Answer, titles: Mapping[str, str]) -> str:
+    """The model's sentences, each with what it rests on."""
     if not answer.sentences:
         return ""
-    text = " ".join(sentence_markdown(sentence.text) for sentence in answer.sentences)
+    names = {match.id: match.title for match in answer.matches} | dict(titles)
+    sources = list(dict.fromkeys(id_ for one in answer.sentences for id_ in one.citations))
+    text = " ".join(_sentence(one, sources) for one in answer.sentences)
     if answer.fix is None:
         return text
-    writer = f"\n\n*Written by {escape(answer.backend)}; checked against the guide and your paste.*"
-    return f"#### For your case\n\n{text}{writer if answer.backend else ''}"
+    listed = (
+        "; ".join(
+            f"[{place}] {escape(names.get(id_, id_))}" for place, id_ in enumerate(sources, start=1)
+        )
+        .replace("[", "\\[")
+        .replace("]", "\\]")
+    )
+    writer = f"*Written by {escape(answer.backend)}; checked against the guide and your paste.*"
+    parts = [f"#### For your case\n\n{text}", f"Sources: {listed}." if listed else ""]
+    return "\n\n".join(part for part in (*parts, writer if answer.backend else "") if part)
+
+
+def _sentence(sentence: Sentence, sources: list[str]) -> str:
+    """A sentence with links to what it rests on; page.js scrolls there (`#cite-…`)."""
+    links = "".join(
+        f" [\\[{sources.index(id_) + 1}\\]](#cite-{_anchor(id_)})" for id_ in sentence.citations
+    )
+    return f"{sentence_markdown(sentence.text)}{links}"
+
+
+def _anchor(id_: str) -> str:
+    return _NOT_ANCHOR.sub("-", id_)
+
+
+def _whole_entry(answer: Answer, entries: Mapping[str, Entry]) -> str:
+    """The full explanation, folded; a question's or procedure's answer is shown whole anyway."""
+    entry = entries.get(answer.fix.entry) if answer.fix else None
+    if entry is None or entry.kind != "error" or not answer.final or answer.query is None:
+        return ""
+    body = guide_markdown(entry.body)
+    return f"<details><summary>The whole entry of the guide</summary>\n\n{body}\n\n</details>"
 
 
 def _notice(notice: Notice) -> str:

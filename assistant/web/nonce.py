@@ -1,6 +1,6 @@
 """Single-use permissions to run a probe: one click, one run.
 
-A nonce is bound to a session, a probe row and its parameters (the target); it dies when it is
+A nonce is bound to a session, a probe row, its target and parameters; it dies when it is
 redeemed, rightly or wrongly, and when its time is up. It refuses to know what a probe is, how a
 page delivers the nonce, and what time it is: the clock is handed in.
 """
@@ -10,22 +10,25 @@ from __future__ import annotations
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 Verdict = Literal["ok", "unknown", "expired", "other"]
 
 SHORTEST, LONGEST = 60.0, 600.0
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a nonce allows: `row` on `target` for `session`, until `expires`."""
+    """What a nonce allows: `row` on `target`, told `parameters`, for `session`, until `expires`."""
 
     session: str
     row: str
     target: str
+    parameters: tuple[tuple[str, str], ...]
     expires: float
 
 
@@ -53,24 +56,37 @@ class Nonces:
     def __len__(self) -> int:
         return len(self._grants)
 
-    def issue(self, session: str, row: str, *, target: str) -> str:
+    def issue(
+        self, session: str, row: str, *, target: str, parameters: Mapping[str, str] = _NOTHING
+    ) -> str:
         """Return a fresh nonce for one run of `row` on `target` in `session`."""
         self._forget_expired()
         while len(self._grants) >= self._capacity:
             self._grants.popitem(last=False)
         nonce = self._make()
-        self._grants[nonce] = Grant(session, row, target, self._clock() + self._lifetime)
+        told = tuple(sorted(parameters.items()))
+        expires = self._clock() + self._lifetime
+        self._grants[nonce] = Grant(session, row, target, told, expires)
         return nonce
 
-    def redeem(self, nonce: str, session: str, *, row: str, target: str) -> Verdict:
+    def redeem(
+        self,
+        nonce: str,
+        session: str,
+        *,
+        row: str,
+        target: str,
+        parameters: Mapping[str, str] = _NOTHING,
+    ) -> Verdict:
         """Use up `nonce`; 'ok' only for exactly what it was issued for, and only once."""
         grant = self._grants.pop(nonce, None)
         if grant is None:
             return "unknown"
         if self._clock() >= grant.expires:
             return "expired"
-        wanted = (session, row, target)
-        return "ok" if wanted == (grant.session, grant.row, grant.target) else "other"
+        wanted = (session, row, target, tuple(sorted(parameters.items())))
+        given = (grant.session, grant.row, grant.target, grant.parameters)
+        return "ok" if wanted == given else "other"
 
     def forget(self, session: str) -> None:
         """Drop all grants of a session that has gone."""

@@ -2,7 +2,7 @@
 
 The wiring gives the typed text back after any failure, and never locks the box or a button, so
 that there is nothing to unlock. No handler takes the chat as an input. It refuses to know what an
-answer is (room.py) and how the page is served (app.py, guard.py).
+answer is (room.py), what checks look like (page_checks.py) and how the page is served (app.py).
 """
 
 from __future__ import annotations
@@ -16,24 +16,22 @@ from typing import Any
 import gradio as gr
 
 from assistant.settings import Settings
-from assistant.types import ProbeInfo, Target
-from assistant.web.room import CANDIDATES, NO_SESSION, Assistant, Room
+from assistant.web.browser import Visitor, read_owner
+from assistant.web.checks import CHECK_ALL, OFFERS, PANEL, QUICK
+from assistant.web.page_checks import CheckParts, lay_out_checks, lay_out_target, wire_checks
+from assistant.web.page_past import lay_out_past, wire_past
+from assistant.web.room import Room
 from assistant.web.session import View
+from assistant.web.shown import Outputs, Shown
+from assistant.web.talk import CANDIDATES
 
 TITLE = "Computer-vision troubleshooter"
 CSS_FILE = Path(__file__).with_name("page.css")
 JS_FILE = Path(__file__).with_name("page.js")
-QUICK_PROBES = {
-    "gpu": "GPU",
-    "memory": "Memory",
-    "packages": "Packages",
-    "environment": "Environment",
-}
 
 WAITING = 32  # requests that may wait for each kind of handler; more are told so at once
 SPARE_ASKS = 8  # asks that never wait for the model, beyond those that do
 STATUS_SECONDS = 2.0
-NONCE_SECONDS = 240.0  # nonces live for 600
 
 EXAMPLES = (
     (
@@ -49,48 +47,68 @@ EXAMPLES = (
     ("What can you do?", "What can you do?"),
 )
 
-Outputs = tuple[Any, ...]
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+LONG: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The page's elements that handlers read or write."""
+    """The page's elements that handlers read or write, beside those that every view fills."""
 
-    chat: gr.Chatbot
-    status: gr.Markdown
     box: gr.Textbox
     sent: gr.Textbox
     send: gr.Button
     stop: gr.Button
     clear: gr.Button
-    candidates: list[gr.Button]
-    target: gr.Dropdown | None
-    probes: dict[str, gr.Button]
-    nonces: dict[str, gr.Textbox]
+    checks: CheckParts
     examples: list[gr.Button] = field(default_factory=list)
 
-    @property
-    def shown(self) -> list[gr.components.Component]:
-        """What every view fills: chat, status line, buttons of other candidates."""
-        return [self.chat, self.status, *self.candidates]
 
+def build_page(room: Room, *, settings: Settings, cookie: str) -> gr.Blocks:
+    """Return the page; nothing is loaded or asked for before somebody opens it.
 
-def build_page(room: Room, assistant: Assistant, *, settings: Settings) -> gr.Blocks:
-    """Return the page; nothing is loaded or asked for before somebody opens it."""
+    `cookie` is the name of the cookie that tells browsers apart.
+    """
+
+    def visitor(request: gr.Request) -> Visitor:
+        """The tab and its browser; requests without a tab may not run checks."""
+        cookies = getattr(getattr(request, "request", None), "cookies", {})
+        tab = str(getattr(request, "session_hash", None) or "")
+        return Visitor(tab, read_owner(cookies, cookie))
+
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
-        quick = tuple(info for info in assistant.probes() if info.quick)  # one press is enough
-        parts = _lay_out(quick, assistant.targets())
-        _wire_ask(room, parts, limit=settings.model_queue + 1 + SPARE_ASKS)
-        _wire_probes(room, parts, page)
-        _wire_rest(room, parts, page)
+        shown, parts = _lay_out(room)
+        wire = Wire(room, shown, visitor)
+        limit = settings.model_queue + 1 + SPARE_ASKS
+        _wire_ask(wire, parts, limit=limit)
+        _wire_after(wire, limit=limit)
+        wire_checks(room, shown, parts.checks, visitor=visitor, page=page)
+        _wire_rest(wire, parts, page)
+        wire_past(room, shown, lay_out_past(), visitor=visitor)
     return page.queue(max_size=WAITING, default_concurrency_limit=8, api_open=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What handlers are made of: the room, what they fill, and whose request it is."""
+
+    room: Room
+    shown: Shown
+    visitor: Callable[[gr.Request], Visitor]
+
+    async def follow(self, views: AsyncGenerator[View, None]) -> AsyncGenerator[Outputs, None]:
+        """Views as values for the page's elements, each with only what has changed."""
+        before: View | None = None
+        async with aclosing(views):
+            async for view in views:
+                yield self.shown.fill(view, before)
+                before = view
 
 
 # --- elements ------------------------------------------------------------------------------------
 
 
-def _lay_out(infos: tuple[ProbeInfo, ...], targets: tuple[Target, ...]) -> Parts:
+def _lay_out(room: Room) -> tuple[Shown, Parts]:
     gr.Markdown(f"# {TITLE}\n\nPaste an error; get the guide's fix for it.", elem_id="title")
     status = gr.Markdown("Starting…", elem_id="status")
     chat = gr.Chatbot(
@@ -108,6 +126,12 @@ def _lay_out(infos: tuple[ProbeInfo, ...], targets: tuple[Target, ...]) -> Parts
         autoscroll=False,  # page.js keeps the answer's first line in view
         placeholder="Paste a traceback below, or describe what goes wrong.",
     )
+    with gr.Row(elem_id="after", elem_classes="buttons"):
+        fixed = gr.Button("Fixed it", visible=False, size="sm", elem_id="fixed")
+        failed = gr.Button("Didn't help", visible=False, size="sm")
+        resume = gr.Button("Resume this answer", visible=False, size="sm", elem_id="resume")
+        check_all = gr.Button("Check my machine", visible=False, size="sm")
+        offers = [gr.Button(visible=False, size="sm") for _ in range(OFFERS)]
     with gr.Row(elem_id="candidates", elem_classes="buttons"):
         candidates = [gr.Button(visible=False, size="sm") for _ in range(CANDIDATES)]
     box = gr.Textbox(
@@ -121,52 +145,48 @@ def _lay_out(infos: tuple[ProbeInfo, ...], targets: tuple[Target, ...]) -> Parts
     with gr.Row(elem_classes="buttons"):
         send = gr.Button("Send", variant="primary", elem_id="send", min_width=120)
         stop = gr.Button("Stop", variant="stop", elem_id="stop", min_width=120)
-        clear = gr.Button("Clear", min_width=120)
-    target, probes, nonces = _lay_out_probes(infos, targets)
+        clear = gr.Button("New conversation", min_width=120)
+        gr.Button("Help packet", link="packet.md", min_width=120, elem_id="packet")
+    target, quick, refresh = lay_out_target()
+    checks = lay_out_checks(room.checks.infos, quick=quick, refresh=refresh)
     with gr.Row(elem_id="examples", elem_classes="buttons"):
         examples = [gr.Button(label, size="sm", min_width=140) for label, _ in EXAMPLES]
-    sent = gr.Textbox(visible=False)
-    return Parts(
-        chat, status, box, sent, send, stop, clear, candidates, target, probes, nonces, examples
+    slots = (*QUICK, CHECK_ALL, PANEL)
+    shown = Shown(
+        chat,
+        status,
+        candidates,
+        offers,
+        [gr.Textbox(visible=False) for _ in range(OFFERS)],
+        check_all,
+        fixed,
+        failed,
+        resume,
+        target,
+        {slot: gr.Textbox(visible=False) for slot in slots},
     )
-
-
-def _lay_out_probes(
-    infos: tuple[ProbeInfo, ...], targets: tuple[Target, ...]
-) -> tuple[gr.Dropdown | None, dict[str, gr.Button], dict[str, gr.Textbox]]:
-    known = [info for info in infos if info.id in QUICK_PROBES]
-    if not known:
-        return None, {}, {}
-    gr.Markdown(
-        "Look at this computer (each button reads only, and says what):", elem_classes="hint"
-    )
-    with gr.Row(elem_classes="buttons"):
-        probes = {info.id: gr.Button(QUICK_PROBES[info.id], min_width=120) for info in known}
-    target = None
-    if len(targets) > 1:
-        choices = [(one.label or one.name, one.name) for one in targets]
-        target = gr.Dropdown(choices, value=targets[0].name, label="Which Python to look at")
-    nonces = {info.id: gr.Textbox(visible=False) for info in known}
-    return target, probes, nonces
+    return shown, Parts(box, gr.Textbox(visible=False), send, stop, clear, checks, examples)
 
 
 # --- wiring --------------------------------------------------------------------------------------
 
 
-def _wire_ask(room: Room, parts: Parts, *, limit: int) -> None:
+def _wire_ask(wire: Wire, parts: Parts, *, limit: int) -> None:
     """The box is emptied once the chat shows its text; `sent` keeps the text until it is answered.
 
     Gradio's `js=` would do this in the browser, but needs eval, which the CSP forbids.
     """
 
     async def ask(text: str, request: gr.Request) -> AsyncGenerator[Outputs, None]:
+        before: View | None = None
         taken = False
-        async with aclosing(room.ask(_session_id(request), text or "")) as views:
+        async with aclosing(wire.room.ask(wire.visitor(request), text or "")) as views:
             async for view in views:
                 box: Any = "" if view.taken and not taken else gr.skip()
                 sent: Any = text if view.taken and not taken else gr.skip()
                 taken = taken or view.taken
-                yield *_show(view), box, "" if view.settled else sent
+                yield *wire.shown.fill(view, before), box, "" if view.settled else sent
+                before = view
 
     async def give_back(text: str, sent: str) -> Outputs:
         return (gr.skip() if (text or "").strip() or not sent else sent), ""
@@ -176,87 +196,67 @@ def _wire_ask(room: Room, parts: Parts, *, limit: int) -> None:
         [parts.box.submit, parts.send.click],
         ask,
         parts.box,
-        [*parts.shown, *both],
+        [*wire.shown.all, *both],
         concurrency_id="ask",
         concurrency_limit=limit,
-        show_progress="hidden",
-        api_visibility="private",
+        **LONG,
     )
     answered.success(give_back, both, both, **QUIET)
     answered.failure(give_back, both, both, **QUIET)
 
 
-def _wire_probes(room: Room, parts: Parts, page: gr.Blocks) -> None:
-    """Each button hands in its nonce, and gets a new one with the answer."""
-    fallback = gr.State("")  # no chooser: the default target
-    target_input = parts.target if parts.target is not None else fallback
+def _wire_after(wire: Wire, *, limit: int) -> None:
+    """What is pressed after an answer: whether it helped, and going on with a broken one."""
 
-    def handler(row: str) -> Callable[..., AsyncGenerator[Outputs, None]]:
-        async def probe(
-            nonce: str, target: str, request: gr.Request
-        ) -> AsyncGenerator[Outputs, None]:
-            session_id = _session_id(request)
-            views = room.probe(session_id, row, nonce=str(nonce), target=str(target or ""))
-            fresh: Any = room.issue(session_id, [row], target=str(target or ""))[0]
-            async with aclosing(views):
-                async for view in views:
-                    yield *_show(view), fresh
-                    fresh = gr.skip()
+    async def fixed(request: gr.Request) -> Outputs:
+        return wire.shown.fill(await wire.room.fixed(wire.visitor(request)))
 
-        return probe
+    async def failed(request: gr.Request) -> AsyncGenerator[Outputs, None]:
+        async for values in wire.follow(wire.room.failed(wire.visitor(request))):
+            yield values
 
-    for row, button in parts.probes.items():
-        button.click(
-            handler(row),
-            [parts.nonces[row], target_input],
-            [*parts.shown, parts.nonces[row]],
-            concurrency_id="probe",
-            concurrency_limit=4,
-            show_progress="hidden",
-            api_visibility="private",
-        )
+    async def resume(request: gr.Request) -> AsyncGenerator[Outputs, None]:
+        async for values in wire.follow(wire.room.resume(wire.visitor(request))):
+            yield values
 
-    async def issue(target: str, request: gr.Request) -> list[str]:
-        return list(room.issue(_session_id(request), parts.probes, target=str(target or "")))
-
-    nonces = list(parts.nonces.values())
-    if nonces:
-        page.load(issue, target_input, nonces, **QUIET)
-        gr.Timer(NONCE_SECONDS).tick(issue, target_input, nonces, **QUIET)
-        if parts.target is not None:
-            parts.target.change(issue, target_input, nonces, **QUIET)
+    shown = wire.shown
+    asks = {"concurrency_id": "ask", "concurrency_limit": limit}
+    shown.fixed.click(fixed, None, shown.all, **QUIET)
+    shown.failed.click(failed, None, shown.all, **asks, **LONG)
+    shown.resume.click(resume, None, shown.all, **asks, **LONG)
 
 
-def _wire_rest(room: Room, parts: Parts, page: gr.Blocks) -> None:
-    """Stop, Clear, candidates, examples, the status line, and the end of a session."""
+def _wire_rest(wire: Wire, parts: Parts, page: gr.Blocks) -> None:
+    """Stop, new conversation, candidates, examples, the status line, the end of a session."""
+    room, shown = wire.room, wire.shown
 
     async def stop(request: gr.Request) -> Outputs:
-        return _show(room.stop(_session_id(request)))
+        return shown.fill(room.stop(wire.visitor(request)))
 
     async def clear(request: gr.Request) -> Outputs:
-        return _show(room.clear(_session_id(request)))
+        return shown.fill(room.clear(wire.visitor(request)))
 
     async def status() -> Outputs:
         return room.status(), gr.Timer(active=not room.is_ready())
 
     async def close(request: gr.Request) -> None:
-        room.close(_session_id(request))
+        room.close(wire.visitor(request))
 
-    parts.stop.click(stop, None, parts.shown, **QUIET)
-    parts.clear.click(clear, None, parts.shown, **QUIET)
-    parts.chat.clear(clear, None, parts.shown, **QUIET)
-    for position, button in enumerate(parts.candidates):
-        button.click(_candidate(room, position), None, parts.shown, **QUIET)
+    parts.stop.click(stop, None, shown.all, **QUIET)
+    parts.clear.click(clear, None, shown.all, **QUIET)
+    shown.chat.clear(clear, None, shown.all, **QUIET)
+    for position, button in enumerate(shown.candidates):
+        button.click(_candidate(wire, position), None, shown.all, **QUIET)
     for button, (_, text) in zip(parts.examples, EXAMPLES, strict=True):
         button.click(_example(text), None, parts.box, **QUIET)
     timer = gr.Timer(STATUS_SECONDS)
-    gr.on([page.load, timer.tick], status, None, [parts.status, timer], **QUIET)
+    gr.on([page.load, timer.tick], status, None, [shown.status, timer], **QUIET)
     page.unload(close)
 
 
-def _candidate(room: Room, position: int) -> Callable[..., Any]:
+def _candidate(wire: Wire, position: int) -> Callable[..., Any]:
     async def show(request: gr.Request) -> Outputs:
-        return _show(room.show_candidate(_session_id(request), position))
+        return wire.shown.fill(wire.room.show_candidate(wire.visitor(request), position))
 
     return show
 
@@ -266,15 +266,3 @@ def _example(text: str) -> Callable[..., Any]:
         return text
 
     return fill
-
-
-def _show(view: View) -> Outputs:
-    """A view as values for `Parts.shown`."""
-    buttons = [gr.Button(f"Other candidate: {title}", visible=True) for title in view.candidates]
-    hidden = [gr.Button(visible=False)] * (CANDIDATES - len(buttons))
-    return (view.messages, view.status, *buttons, *hidden)
-
-
-def _session_id(request: gr.Request) -> str:
-    """The browser tab's id; requests without one share a session that may not run probes."""
-    return str(getattr(request, "session_hash", None) or NO_SESSION)

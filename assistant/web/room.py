@@ -2,153 +2,89 @@
 
 It refuses to know Gradio: everything that a page shows comes out as a `View`. A session keeps
 questions (masked), answers and the conversation here on the server; nothing of it is taken back
-from the browser. A probe runs only when its click redeems a nonce.
+from the browser. A probe runs only when its click redeems a permit.
 """
 
 from __future__ import annotations
 
-import logging
-import secrets
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Protocol
 
-from assistant.errors import AssistantError
-from assistant.events import Event
-from assistant.types import BackendStatus, Conversation, Match, ProbeInfo, Snapshot, Target
-from assistant.web.markdown import escape
-from assistant.web.messages import (
-    Answer,
-    fold,
-    render_answer,
-    render_entry,
-    render_failure,
-    render_question,
-)
+from assistant.events import Probed
+from assistant.followup import build_followup
+from assistant.history import History, open_history
+from assistant.probes.runner import Audit
+from assistant.records import SessionLine
+from assistant.types import Finding
+from assistant.web.browser import Visitor
+from assistant.web.checks import CHECK_ALL, PANEL, Checks
+from assistant.web.markdown import escape, guide_markdown
+from assistant.web.messages import render_entry
 from assistant.web.nonce import Nonces
-from assistant.web.session import ChatMessage, Exchange, Session, View
-from assistant.web.stream import Stream
+from assistant.web.session import Exchange, Session, View
+from assistant.web.shelf import Shelf
+from assistant.web.talk import Assistant, Order, Talk, can_judge, is_broken
 
-log = logging.getLogger(__name__)
-
-TURNS = 8  # of a conversation that a next question sees
 SESSIONS = 500
-RUNNING = 3  # streams of one session at a time
-CANDIDATES = 3
-LEAST_CANDIDATE = 0.15
-NO_SESSION = ""
-
-REFUSED = {
-    "unknown": "this press of the button was already used, or did not come from this page",
-    "expired": "the page was open for so long that the button's permission ran out",
-    "other": "the permission was given for something else",
-}
-
-
-class Assistant(Protocol):
-    """What the page needs of the assistant; `assistant.service.Assistant` has it."""
-
-    def ask(
-        self,
-        text: str,
-        *,
-        conversation: Conversation = (),
-        target: str | None = None,
-        probe: str | None = None,
-        explain: bool = True,
-    ) -> AsyncIterator[Event]:
-        """Answer as events; closing the iterator cancels everything behind it."""
-
-    def snapshot(self) -> Snapshot | None:
-        """Return the knowledge, None while it is loading."""
-
-    def backend_status(self) -> BackendStatus:
-        """Say whether the model can answer now."""
-
-    def probes(self) -> tuple[ProbeInfo, ...]:
-        """Return the probes that can be run."""
-
-    def targets(self) -> tuple[Target, ...]:
-        """Return the environments that can be looked at, the default first."""
+STILL = "It still fails."  # what "Didn't help" asks
 
 
 class Room:
     """The page's handlers, one instance for all sessions; used from one event loop."""
 
-    def __init__(self, assistant: Assistant, *, nonces: Nonces | None = None) -> None:
+    def __init__(
+        self,
+        assistant: Assistant,
+        *,
+        nonces: Nonces | None = None,
+        history: History | None = None,
+        audit: Audit | None = None,
+    ) -> None:
         self._assistant = assistant
-        self._nonces = nonces if nonces is not None else Nonces()
+        self.checks = Checks(assistant, nonces=nonces or Nonces(), audit=audit)
+        self._shelf = Shelf(history if history is not None else open_history(None))
+        self._talk = Talk(assistant, self.checks, self._shelf)
         self._sessions: OrderedDict[str, Session] = OrderedDict()
 
-    async def ask(self, session_id: str, text: str) -> AsyncGenerator[View, None]:
-        """Answer what was typed; the last view says whether the text is done with."""
-        session = self._session(session_id)
-        if not text.strip():
-            line = "There is nothing to read yet. Paste an error, or ask in plain words."
-            yield replace(self._say(session, line), settled=True)
-            return
-        async with aclosing(self._run(session, _encodable(text))) as views:
-            async for view in views:
-                yield view
+    # --- coming and going ------------------------------------------------------------------------
 
-    async def probe(
-        self, session_id: str, row: str, *, nonce: str, target: str
-    ) -> AsyncGenerator[View, None]:
-        """Redeem the nonce and run the probe; without a good nonce nothing is run."""
-        session = self._session(session_id)
-        verdict = self._nonces.redeem(nonce, session_id, row=row, target=target)
-        known = not target or target in {one.name for one in self._assistant.targets()}
-        if verdict == "ok" and not (known and session_id != NO_SESSION):
-            verdict = "other"
-        if verdict != "ok":
-            reason = REFUSED.get(verdict, REFUSED["unknown"])
-            yield self._say(session, f"**Nothing was run**: {reason}. Press the button again.")
-            return
-        async with aclosing(self._run(session, "", probe=row, target=target or None)) as views:
-            async for view in views:
-                yield view
+    async def open(self, visitor: Visitor) -> View:
+        """A page was opened: bring back this browser's conversation."""
+        session = self._session(visitor)
+        targets = await self.checks.targets()
+        if not session.target and targets:
+            session.target = targets[0].name
+        if not session.exchanges:
+            await self._bring_back(session, await self._shelf.current(visitor.owner))
+        self.checks.renew(session)
+        return self._talk.view(session)
 
-    def show_candidate(self, session_id: str, position: int) -> View:
-        """Add another candidate's entry to the chat."""
-        session = self._session(session_id)
-        snapshot = self._assistant.snapshot()
-        if snapshot is None or not 0 <= position < len(session.candidates):
-            return self._say(session, "That candidate is no longer there. Ask again, please.")
-        entry = snapshot.entries.get(session.candidates[position].id)
-        if entry is None:
-            return self._say(session, "The guide has changed: this entry is gone. Ask again.")
-        session.add(Exchange(fixed=render_entry(entry)))
-        return self._view(session)
-
-    def stop(self, session_id: str) -> View:
+    def stop(self, visitor: Visitor) -> View:
         """Stop what runs for this page; the streams' own handlers say so in the chat."""
-        session = self._session(session_id)
+        session = self._session(visitor)
         session.stop()
-        return self._view(session)
+        return self._talk.view(session)
 
-    def clear(self, session_id: str) -> View:
-        """Stop, and forget chat and conversation."""
-        session = self._session(session_id)
+    def clear(self, visitor: Visitor) -> View:
+        """Stop, and begin a new conversation; the old one stays among the past ones."""
+        session = self._session(visitor)
         session.clear()
-        return self._view(session)
+        self._shelf.remember(session)
+        return self._talk.view(session)
 
-    def close(self, session_id: str) -> None:
+    def close(self, visitor: Visitor) -> None:
         """The page has gone: stop everything behind it and forget it."""
-        session = self._sessions.pop(session_id, None)
+        session = self._sessions.pop(visitor.id, None)
         if session is not None:
             session.clear()
-        self._nonces.forget(session_id)
+        self.checks.forget(visitor)
 
     def close_all(self) -> None:
         """The server is going: stop everything."""
-        for session_id in list(self._sessions):
-            self.close(session_id)
-
-    def issue(self, session_id: str, rows: Iterable[str], *, target: str) -> tuple[str, ...]:
-        """Return one fresh nonce for each probe button."""
-        return tuple(self._nonces.issue(session_id, row, target=target) for row in rows)
+        for session in list(self._sessions.values()):
+            self.close(session.visitor)
 
     def is_ready(self) -> bool:
         """Whether nothing is loading any more."""
@@ -158,143 +94,212 @@ class Room:
 
     def status(self) -> str:
         """One line on what is loading or which model answers (Markdown)."""
-        snapshot, backend = self._assistant.snapshot(), self._assistant.backend_status()
-        parts = []
-        if snapshot is None:
-            parts.append("Loading the guide and the search model… You can ask already.")
-        elif not snapshot.entries:
-            parts.append("No guide could be read: there is nothing to answer from.")
-        else:
-            parts.append(f"Ready: {len(snapshot.entries)} guide entries.")
-            parts.extend(snapshot.notices)
-        loading = "Loading the language model…" if backend.state == "loading" else ""
-        parts.append(backend.message or loading)
-        return " ".join(escape(part) for part in parts if part)
+        return self._talk.status()
 
-    # --- one stream ------------------------------------------------------------------------------
+    # --- asking ----------------------------------------------------------------------------------
 
-    async def _run(
-        self, session: Session, text: str, *, probe: str | None = None, target: str | None = None
+    async def ask(self, visitor: Visitor, text: str) -> AsyncGenerator[View, None]:
+        """Answer what was typed; the last view says whether the text is done with."""
+        session = self._session(visitor)
+        if not text.strip():
+            line = "There is nothing to read yet. Paste an error, or ask in plain words."
+            yield replace(self._talk.say(session, line), settled=True)
+            return
+        order = Order(self._shelf.begin(session), _encodable(text))
+        async with aclosing(self._talk.run(session, order)) as views:
+            async for view in views:
+                yield view
+
+    async def resume(self, visitor: Visitor) -> AsyncGenerator[View, None]:
+        """Answer the last question again, in the place of the answer that was broken off."""
+        session = self._session(visitor)
+        last = session.last
+        if last is None or not is_broken(session):
+            yield self._talk.say(session, "There is nothing to resume.")
+            return
+        text, keeping = last.record.text, self._shelf.begin(session, number=last.number)
+        session.kept.remove(last)
+        broken = [key for key, one in session.exchanges.items() if one.question]
+        for key in [key for key in broken[-1:] if session.exchanges[key].answer.turn is None]:
+            del session.exchanges[key]
+        async with aclosing(self._talk.run(session, Order(keeping, text))) as views:
+            async for view in views:
+                yield view
+
+    def show_candidate(self, visitor: Visitor, position: int) -> View:
+        """Add another candidate's entry to the chat."""
+        session = self._session(visitor)
+        snapshot = self._assistant.snapshot()
+        if snapshot is None or not 0 <= position < len(session.candidates):
+            return self._talk.say(session, "That candidate is no longer there. Ask again, please.")
+        entry = snapshot.entries.get(session.candidates[position].id)
+        if entry is None:
+            return self._talk.say(session, "The guide has changed: this entry is gone. Ask again.")
+        session.add(Exchange(fixed=render_entry(entry)))
+        return self._talk.view(session)
+
+    # --- checks ----------------------------------------------------------------------------------
+
+    async def check(
+        self,
+        visitor: Visitor,
+        permit: str,
+        *,
+        target: str,
+        parameters: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[View, None]:
-        """Fold one stream into the chat; an error becomes a line in it."""
-        if len(session.streams) >= RUNNING:
-            yield self._say(session, "Other answers are still being written. Press Stop first.")
+        """Redeem the permit and run its check; without a good permit nothing is run."""
+        session = self._session(visitor)
+        redeem = self.checks.redeem(visitor, permit, target=target, parameters=parameters)
+        row, reason = await redeem
+        self.checks.renew(session)
+        last = session.last
+        if row == CHECK_ALL and last is None:
+            row, reason = "", "there is no question yet that it could be about"
+        if not row:
+            line = f"**Nothing was run**: {reason}. Press the button again."
+            yield self._talk.say(session, line)
             return
-        conversation = session.conversation
-        stream = Stream(
-            self._assistant.ask(text, conversation=conversation, target=target, probe=probe)
-        )
-        session.streams.add(stream)
-        if probe is None:
-            session.candidates = ()
-        key = session.add(Exchange())
-        try:
-            async with aclosing(stream.batches()) as batches:
-                async for batch in batches:
-                    self._fold(session, key, batch)
-                    yield self._view(session, key)
-            self._finish(session, key, stream, is_probe=probe is not None)
-            yield self._view(session, key)
-        except Exception as error:  # the rim: whatever fails behind it, the page goes on
-            self._end(session, key, _failure(error))
-            yield self._view(session, key)
-        finally:
-            session.streams.discard(stream)
-            stream.stop()
+        order = Order(last or self._shelf.begin(session), target=target or None)
+        if row == CHECK_ALL and last is not None:
+            last.record = replace(
+                last.record, state="running", sentences=(), dropped=(), notices=()
+            )
+            lead = "**Your question, with what the quick checks of this machine say:**"
+            order = replace(order, text=last.record.text, check=True, lead=lead)
+        else:
+            order = replace(order, probe=row, parameters=parameters)
+        async with aclosing(self._talk.run(session, order)) as views:
+            async for view in views:
+                yield view
 
-    def _fold(self, session: Session, key: int, batch: tuple[Event, ...]) -> None:
-        exchange = session.exchanges.get(key)
-        if exchange is None:  # cleared meanwhile
-            return
-        answer = exchange.answer
-        for event in batch:
-            answer = fold(answer, event)
-        if answer.final and answer.matches:
-            session.candidates = _worth_showing(answer)
-        question = exchange.question
-        if not question and answer.query is not None and answer.query.text.strip():
-            question = render_question(answer.query.text)
-        session.exchanges[key] = replace(exchange, question=question, answer=answer)
+    def aim(self, visitor: Visitor, target: str) -> View:
+        """The reader chose an environment: the buttons are for that one now."""
+        session = self._session(visitor)
+        if target != session.target:
+            session.target, session.is_chosen = target, True
+        self.checks.renew(session)
+        return self._talk.view(session)
 
-    def _finish(self, session: Session, key: int, stream: Stream[Event], *, is_probe: bool) -> None:
-        """Keep the turn, or say how the stream ended without one."""
-        exchange = session.exchanges.get(key)
-        if exchange is None:
-            return
-        turn = exchange.answer.turn
-        if turn is None:
-            ended = "*Stopped.*" if stream.stopped else render_failure("The answer broke off.")
-            self._end(session, key, ended)
-            return
-        # A probe's turn is the last question's, seen again with its finding.
-        kept = session.conversation
-        again = is_probe and kept and kept[-1].query == turn.query
-        session.conversation = (*(kept[:-1] if again else kept), turn)[-TURNS:]
+    def renew(self, visitor: Visitor) -> View:
+        """Fresh permits for a page that has been open for a while."""
+        session = self._session(visitor)
+        self.checks.renew(session)
+        return self._talk.view(session)
 
-    def _end(self, session: Session, key: int, ended: str) -> None:
-        exchange = session.exchanges.get(key)
-        if exchange is not None:
-            session.exchanges[key] = replace(exchange, answer=replace(exchange.answer, ended=ended))
+    async def sample(
+        self, visitor: Visitor, permit: str, *, target: str
+    ) -> tuple[Finding | None, str, View]:
+        """Redeem the panel's permit and read the memory; the finding or why there is none."""
+        session = self._session(visitor)
+        row, reason = await self.checks.redeem(visitor, permit, target=target)
+        session.permits[PANEL] = self.checks.issue(visitor, "memory", target=session.target)
+        finding = None
+        if row:
+            events = self._assistant.ask("", probe=row, target=target or None)
+            found = [event.finding async for event in events if isinstance(event, Probed)]
+            finding = found[0] if found else None
+        return finding, reason, self._talk.view(session)
+
+    def add_sample(
+        self, visitor: Visitor, sample: tuple[float, float] | None, *, most: int
+    ) -> tuple[tuple[float, float], ...]:
+        """Remember a reading of the panel; return the last ones."""
+        session = self._session(visitor)
+        session.samples = [*session.samples, *([sample] if sample else [])][-most:]
+        return tuple(session.samples)
+
+    # --- after the answer ------------------------------------------------------------------------
+
+    async def fixed(self, visitor: Visitor) -> View:
+        """It helped: keep that, and offer what proves it."""
+        session = self._session(visitor)
+        last = session.last
+        if last is None or not can_judge(last.record):
+            return self._talk.say(session, "There is no fix to judge.")
+        await self._shelf.judge(last, "fixed")
+        entry = self._talk.entries().get(last.record.fix.entry) if last.record.fix else None
+        parts = [f"**Noted: “{escape(entry.title if entry else 'this fix')}” helped.**"]
+        if entry is not None and entry.check.strip():
+            parts.append(f"To be sure, check it:\n\n{guide_markdown(entry.check)}")
+        self.checks.offer(session, session.offered)
+        if session.offers:
+            parts.append("The checks below look at it on this machine.")
+        return self._talk.say(session, "\n\n".join(parts))
+
+    async def failed(self, visitor: Visitor) -> AsyncGenerator[View, None]:
+        """It did not help: keep that, and show the next best entry with what differs."""
+        session = self._session(visitor)
+        last = session.last
+        if last is None or not can_judge(last.record):
+            yield self._talk.say(session, "There is no fix to judge.")
+            return
+        session.stop()
+        await self._shelf.judge(last, "not_fixed")
+        following = build_followup(last.record, self._talk.entries(), tried=session.tried)
+        if following is None:
+            line = (
+                "**Noted.** The guide has no other entry that comes near. The help packet below "
+                "writes down what was asked, found and tried, to show to an instructor."
+            )
+            yield self._talk.say(session, line)
+            return
+        differs = guide_markdown(following.differs)
+        lead = f"**What is different about this one**\n\n{differs}" if differs else ""
+        order = Order(self._shelf.begin(session), STILL, lead=lead, lead_for=following.entry.id)
+        async with aclosing(self._talk.run(session, order)) as views:
+            async for view in views:
+                yield view
+
+    async def past(self, visitor: Visitor) -> tuple[SessionLine, ...]:
+        """This browser's conversations, the latest first."""
+        return await self._shelf.list(visitor.owner)
+
+    async def open_past(self, visitor: Visitor, key: str) -> View:
+        """Go on with a past conversation."""
+        session = self._session(visitor)
+        if not await self._bring_back(session, key):
+            return self._talk.say(session, "That conversation is no longer there.")
+        self._shelf.remember(session)
+        return self._talk.view(session)
+
+    async def delete_past(self, visitor: Visitor, key: str) -> View:
+        """Forget a past conversation, also where a page shows it."""
+        session = self._session(visitor)
+        if await self._shelf.delete(visitor.owner, key):
+            for one in self._sessions.values():
+                if one.key == key:
+                    one.clear()
+                    self._shelf.remember(one)
+        return self._talk.view(session)
+
+    async def packet(self, owner: str) -> str:
+        """The help packet of this browser's conversation, Markdown; '' if there is none."""
+        mine = [one for one in reversed(self._sessions.values()) if one.visitor.owner == owner]
+        records = [one.record for one in mine[0].kept] if owner and mine else []
+        if not records:
+            records = list(await self._shelf.load(owner, await self._shelf.current(owner)))
+        return await self._shelf.packet(records) if records else ""
 
     # --- sessions and views ----------------------------------------------------------------------
 
-    def _session(self, session_id: str) -> Session:
-        session = self._sessions.setdefault(session_id, Session())
-        self._sessions.move_to_end(session_id)
+    def _session(self, visitor: Visitor) -> Session:
+        session = self._sessions.get(visitor.id)
+        if session is None:
+            session = self._sessions[visitor.id] = Session(visitor)
+        self._sessions.move_to_end(visitor.id)
         while len(self._sessions) > SESSIONS:
-            self.close(next(iter(self._sessions)))
+            self.close(next(iter(self._sessions.values())).visitor)
         return session
 
-    def _say(self, session: Session, line: str) -> View:
-        session.add(Exchange(fixed=line))
-        return self._view(session)
-
-    def _view(self, session: Session, running: int = 0) -> View:
-        """What the session shows now; `running` is the key of the exchange that is under way."""
-        messages = [
-            message
-            for key, exchange in session.exchanges.items()
-            for message in self._messages(session, key, exchange)
-        ]
-        exchange = session.exchanges.get(running)
-        return View(
-            messages,
-            status=self.status(),
-            candidates=tuple(match.title for match in session.candidates),
-            taken=exchange is not None and bool(exchange.question),
-            settled=bool(running) and (exchange is None or exchange.answer.turn is not None),
-        )
-
-    def _messages(self, session: Session, key: int, exchange: Exchange) -> list[ChatMessage]:
-        """Render an exchange once for each change of it."""
-        rendered = session.shown.get(key)
-        if rendered is not None and rendered[0] is exchange:
-            return rendered[1]
-        snapshot = self._assistant.snapshot()
-        entries = snapshot.entries if snapshot else {}
-        answer = exchange.fixed or render_answer(exchange.answer, entries)
-        both = (("user", exchange.question), ("assistant", answer))
-        messages = [{"role": role, "content": content} for role, content in both if content]
-        session.shown[key] = (exchange, messages)
-        return messages
-
-
-def _worth_showing(answer: Answer) -> tuple[Match, ...]:
-    """Other candidates; beside a shown fix only those that come near it."""
-    least = LEAST_CANDIDATE if answer.fix else 0.0
-    return tuple(match for match in answer.others if match.confidence >= least)[:CANDIDATES]
-
-
-def _failure(error: Exception) -> str:
-    """An expected error speaks for itself; any other gets a number that the log shows too."""
-    if isinstance(error, AssistantError):
-        return render_failure(error.message, hint=error.hint)
-    incident = secrets.token_hex(3)
-    log.error("incident %s: %s", incident, type(error).__name__, exc_info=error)
-    return render_failure(
-        f"Something broke inside the assistant (incident {incident}, see its log).",
-        hint="Your text is in the box again.",
-    )
+    async def _bring_back(self, session: Session, key: str) -> bool:
+        records = await self._shelf.load(session.visitor.owner, key)
+        if not records:
+            return False
+        self._shelf.restore(session, key, records, self.checks.infos)
+        self.checks.offer(session, session.offered)
+        session.can_check = any(map(self.checks.is_quick, session.offered))
+        return True
 
 
 def _encodable(text: str) -> str:

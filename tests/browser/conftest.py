@@ -18,8 +18,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from assistant.settings import Settings
 from assistant.web.app import build_app
-from assistant.web.room import Assistant
 from assistant.web.serve import bind
+from assistant.web.talk import Assistant
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (

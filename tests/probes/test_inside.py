@@ -70,8 +70,9 @@ def collect(
 
 
 def test_the_source_fits_and_is_plain_enough_for_old_pythons() -> None:
-    source = probe_source([row.id for row in PROBES])
-    for row in PROBES:
+    rows = [row for row in PROBES if not row.cell]
+    source = probe_source([row.id for row in rows])
+    for row in rows:
         assert len(probe_source([row.id]).encode()) < MAX_BYTES
     quick = probe_source([row.id for row in PROBES if row.quick and not row.alone])
     assert len(quick.encode()) < MAX_BYTES

@@ -1,0 +1,28 @@
+"""Cell `boxes`: what a YOLO model of Ultralytics was given, and what it gave back."""
+
+
+# Your names right of each "="; picture: what you gave to the model.
+def check_boxes(model=model, results=results, picture=picture):
+    import json
+
+    used = getattr(getattr(model, "predictor", None), "args", None)
+    kinds = [one.boxes if one.obb is None else one.obb for one in results]
+    found = {
+        "task": model.task,
+        "names": [str(name)[:30] for name in results[0].names.values()][:12],
+        "classes": len(results[0].names),
+        "size": list(results[0].orig_shape),
+        "boxes": sum(len(boxes) for boxes in kinds if boxes is not None),
+        "conf": getattr(used, "conf", None),
+        "imgsz": getattr(used, "imgsz", None),
+        "filter": getattr(used, "classes", None),
+        "kind": type(picture).__name__,
+    }
+    if hasattr(picture, "dtype"):  # an array or a tensor
+        found["dtype"], found["shape"] = str(picture.dtype), list(picture.shape)
+        found["low"], found["high"] = float(picture.min()), float(picture.max())
+    print(json.dumps({"assistant_probe": 1, "rows": {"boxes": found}}, default=str))
+
+
+check_boxes()
+del check_boxes
