@@ -16,12 +16,14 @@ from starlette.middleware.cors import CORSMiddleware
 
 from assistant.figures import load_figures
 from assistant.history import History, open_history
+from assistant.inputs import read_bytes
 from assistant.probes.runner import Audit
 from assistant.settings import Settings
 from assistant.web.api import add_api
 from assistant.web.browser import Names, read_owner
+from assistant.web.files import add_files
 from assistant.web.guard import LOOPBACK, Guard, Policy
-from assistant.web.page import CSS_FILE, JS_FILE, build_page
+from assistant.web.page import CSS_FILE, JS_FILES, build_page
 from assistant.web.room import Room
 from assistant.web.talk import Assistant
 
@@ -75,6 +77,7 @@ def build_app(
     policy = build_policy(settings, token=token)
     browser = f"{policy.cookie}_browser"
     room = Room(assistant, history=history, audit=audit)
+    add_files(app, read_bytes)
     _add_packet(app, room, browser)
     # With a CORS policy on the parent Gradio adds none of its own: no origin is ever allowed.
     app.add_middleware(CORSMiddleware, allow_origins=[])
@@ -88,7 +91,7 @@ def build_app(
         server_port=settings.port,
         root_path=_prefix(settings),
         css_paths=[CSS_FILE],
-        head=f"<script>{JS_FILE.read_text(encoding='utf-8')}</script>",
+        head="".join(f"<script>{file.read_text('utf-8')}</script>" for file in JS_FILES),
         show_error=False,
         enable_monitoring=False,
         run_history=False,

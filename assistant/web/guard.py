@@ -30,7 +30,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 API = "/gradio_api/"
-UPLOAD = "/gradio_api/upload"
+UPLOAD = "/api/read"
 HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+))(?::\d+)?")  # `localhost:7860`, `[::1]`
 SAFE = frozenset({"GET", "HEAD"})
 
@@ -47,6 +47,7 @@ ROUTES: tuple[tuple[str, str], ...] = (
     ("POST", r"/gradio_api/queue/join"),
     ("POST", r"/gradio_api/run/predict"),
     ("POST", r"/gradio_api/cancel"),
+    ("POST", UPLOAD),
     ("POST", r"/api/ask"),  # for programs: `%diagnose` in a notebook
 )
 

@@ -27,7 +27,7 @@ from assistant.web.talk import CANDIDATES
 
 TITLE = "Computer-vision troubleshooter"
 CSS_FILE = Path(__file__).with_name("page.css")
-JS_FILE = Path(__file__).with_name("page.js")
+JS_FILES = tuple(map(Path(__file__).with_name, ("page.js", "files.js")))
 
 WAITING = 32  # requests that may wait for each kind of handler; more are told so at once
 SPARE_ASKS = 8  # asks that never wait for the model, beyond those that do
@@ -146,6 +146,7 @@ def _lay_out(room: Room) -> tuple[Shown, Parts]:
         send = gr.Button("Send", variant="primary", elem_id="send", min_width=120)
         stop = gr.Button("Stop", variant="stop", elem_id="stop", min_width=120)
         clear = gr.Button("New conversation", min_width=120)
+        gr.Button("Add a file", min_width=120, elem_id="file")  # files.js does it
         gr.Button("Help packet", link="packet.md", min_width=120, elem_id="packet")
     target, quick, refresh = lay_out_target()
     checks = lay_out_checks(room.checks.infos, quick=quick, refresh=refresh)
