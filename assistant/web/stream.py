@@ -1,6 +1,7 @@
 """An event stream that a reader can stop, in batches that a screen can follow.
 
-One task pulls the source; whoever reads gets what has come in since, at most once per `interval`.
+One task pulls the source; whoever reads gets what has come in since. The first batches follow each
+other closely, since the fix is among them; later ones come at most once per `interval`.
 Stopping or closing cancels the task and closes the source, whatever it is waiting for. It refuses
 to know what the events are.
 """
@@ -15,6 +16,7 @@ from typing import Generic, TypeVar
 E = TypeVar("E")
 
 CLOSE_SECONDS = 5.0
+FIRST = 0.01  # seconds between the first two batches; doubled from one to the next
 
 
 class Stream(Generic[E]):
@@ -47,11 +49,12 @@ class Stream(Generic[E]):
         if self.stopped:
             self._task.cancel()
         try:
-            ended = False
+            ended, gap = False, FIRST
             while not ended:
                 batch, ended = await self._batch()
                 yield batch
-                await asyncio.sleep(0 if ended else self._interval)
+                await asyncio.sleep(0 if ended else min(gap, self._interval))
+                gap *= 2
             if self._error is not None:
                 raise self._error
         finally:

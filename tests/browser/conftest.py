@@ -52,10 +52,15 @@ def running(app: object, *, port: int = 0) -> Iterator[int]:
             thread.join(10)
 
 
+def find_chromium() -> str | None:
+    """Path of an installed Chromium, None if there is none."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """An installed Chromium; Playwright's own download is not needed."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
+    found = find_chromium()
     if found is None:
         pytest.skip("no Chromium found; install one: apt-get install chromium")
     with sync_playwright() as playwright:
