@@ -10,22 +10,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Generic, TypeVar
 
 E = TypeVar("E")
 
 CLOSE_SECONDS = 5.0
 FIRST = 0.01  # seconds between the first two batches; doubled from one to the next
+HELD = 0.06  # seconds that the first batch may wait for what `awaited` says: a screen less to paint
 
 
 class Stream(Generic[E]):
     """Reads `source` in a task of its own, from the first `batches()` on."""
 
     def __init__(
-        self, source: AsyncIterator[E], *, interval: float = 1 / 12, pulse: float = 1.0
+        self,
+        source: AsyncIterator[E],
+        *,
+        interval: float = 1 / 12,
+        pulse: float = 1.0,
+        awaited: Callable[[E], bool] = lambda _: True,
     ) -> None:
         self._source = source
+        self._awaited = awaited
         self._interval = interval
         self._pulse = pulse
         self._events: asyncio.Queue[E | None] = asyncio.Queue()
@@ -49,9 +57,11 @@ class Stream(Generic[E]):
         if self.stopped:
             self._task.cancel()
         try:
-            ended, gap = False, FIRST
+            batch, ended = await self._first()
+            yield batch
+            gap = FIRST
             while not ended:
-                batch, ended = await self._batch()
+                batch, ended = await self._batch(self._pulse)
                 yield batch
                 await asyncio.sleep(0 if ended else min(gap, self._interval))
                 gap *= 2
@@ -61,11 +71,23 @@ class Stream(Generic[E]):
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=CLOSE_SECONDS)
 
-    async def _batch(self) -> tuple[tuple[E, ...], bool]:
+    async def _first(self) -> tuple[tuple[E, ...], bool]:
+        """What comes in until something that is waited for is among it, for a short time only."""
+        events: tuple[E, ...] = ()
+        ended = False
+        until = time.monotonic() + HELD
+        while not ended and (left := until - time.monotonic()) > 0:
+            more, ended = await self._batch(left)
+            events += more
+            if any(map(self._awaited, more)):
+                break
+        return events, ended
+
+    async def _batch(self, seconds: float) -> tuple[tuple[E, ...], bool]:
         """Wait for something, take everything there is; the second value says it was the end."""
         events: list[E] = []
         with contextlib.suppress(asyncio.QueueEmpty, TimeoutError):
-            async with asyncio.timeout(self._pulse):
+            async with asyncio.timeout(seconds):
                 event = await self._events.get()
             while event is not None:
                 events.append(event)

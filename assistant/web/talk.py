@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from assistant.errors import AssistantError
-from assistant.events import Event
+from assistant.events import Event, Fix
 from assistant.keeping import Keeping
 from assistant.records import Record
 from assistant.types import (
@@ -118,7 +118,7 @@ class Talk:
             parameters=order.parameters,
             check=order.check,
         )
-        stream = Stream(order.keeping.keep(events))
+        stream = Stream(order.keeping.keep(events), awaited=lambda event: isinstance(event, Fix))
         session.streams.add(stream)
         if order.is_question:
             session.candidates, session.offered, session.offers = (), (), ()
