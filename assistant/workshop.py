@@ -165,6 +165,7 @@ class Workshop:
         home = self._made("home")
         environment = scrubbed_environment(self.environment, home=home)
         environment |= {"PYTHONUSERBASE": str(home / "user"), "TERM": "dumb"}
+        environment |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
         if not online:
             return environment | {"PIP_NO_INDEX": "1"}
         return environment | network_environment(self.environment)
