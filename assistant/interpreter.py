@@ -109,8 +109,8 @@ def make_python(interpreter: Interpreter, folder: Path, *, absent: frozenset[str
 
 
 def _link_all(site: Path, links: Path, *, hidden: set[str], linked: Sequence[Path]) -> None:
-    """Link what lies in a folder of packages, but what is hidden (timm, timm.py, timm.cp311.so), and
-    but files that lead to one of the `linked` folders: nothing is hidden there."""
+    """Link what lies in a folder of packages, but what is hidden (timm, timm.py, timm.cp311.so)
+    and files that lead to one of the `linked` folders, where nothing is hidden."""
     for item in site.iterdir() if site.is_dir() else ():
         bare = item.name.partition(".")[0]
         link = links / item.name

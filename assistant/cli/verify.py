@@ -183,7 +183,7 @@ def _record(
     *,
     interpreter: Interpreter,
 ) -> None:
-    """Write down what held; what was tried and did not hold is no longer verified.
+    """Write down what held; what did not hold, or is other code by now, is no longer verified.
 
     The file is read anew, as another run may have written it meanwhile.
     """
@@ -192,7 +192,9 @@ def _record(
 
     rows = dict(load_verified())
     for entry, verdict in zip(entries, verdicts, strict=True):
-        if verdict.has_failed or not entry.proof:
+        digest = blocks_digest(entry)
+        is_changed = entry.id in rows and rows[entry.id].blocks != digest
+        if verdict.has_failed or not entry.proof or (verdict.fixed is None and is_changed):
             rows.pop(entry.id, None)
         elif verdict.reproduced and verdict.fixed:
             rows[entry.id] = Verified(
@@ -200,7 +202,7 @@ def _record(
                 machine=platform.machine(),
                 python=interpreter.version,
                 packages=imported_packages(entry, interpreter),
-                blocks=blocks_digest(entry),
+                blocks=digest,
                 says=verdict.says,
             )
     save_verified(rows)
