@@ -62,7 +62,8 @@ class Entry:
     `symptoms` are texts that a learner sees (messages, observations), wildcards `...` included.
     `solution` and `body` are Markdown with their code fences; `body` is the whole entry below its
     heading, but for its reproduction. `blocks` are the fences of the solution in order. `check` is
-    Markdown, '' if none. `proof` are all blocks with a role in order: code that `verify` runs.
+    Markdown, '' if none. `proof` are all blocks with a role in order: code that `verify` runs;
+    `unproven` says in its author's words why an entry has no reproduction among them.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Entry:
     blocks: tuple[CodeBlock, ...] = ()
     origin: str = ""
     proof: tuple[CodeBlock, ...] = ()
+    unproven: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ def prove(
     verdict = Verdict(entry.id, entry.kind, entry.file)
     cases, fixes, checks = (_blocks(entry, role) for role in ("reproduce", "fix", "check"))
     if not cases:
-        return replace(verdict, reason="has no block that reproduces it")
+        return replace(verdict, reason=entry.unproven or "has no block that reproduces it")
     lacking = _lacking(cases, missing)
     if lacking:
         return replace(verdict, reason=lacking)
