@@ -306,11 +306,18 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class FixText:
-    """The shown fix: entry id, Markdown `text` with its code, and the code blocks by themselves."""
+    """The shown fix: entry id, Markdown `text` with its code, and the code blocks by themselves.
+
+    `origin` says which knowledge it comes from, `sources` (Markdown) what that rests on, `proof`
+    when and with which versions it was last proven, or why it was not.
+    """
 
     entry: str
     text: str
     blocks: tuple[CodeBlock, ...] = ()
+    origin: str = ""
+    sources: str = ""
+    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,6 +218,8 @@ def test_a_python_that_is_none() -> None:
         ("import torch\nfrom torch import nn\n", ("torch",)),
         ('python -c "import lap; print(lap)"', ("lap",)),
         ("if x:\n    import cv2; import PIL.Image", ("cv2", "PIL")),
+        ("import numpy as np, torch.nn as nn, timm", ("numpy", "torch", "timm")),
+        ("python -c 'import timm, torch; print(1)'", ("timm", "torch")),
         ("# we import nothing\nprint('important')", ()),
         ("from . import x", ()),
     ],
