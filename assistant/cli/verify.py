@@ -83,6 +83,7 @@ def verify(
         print_json(verdicts_json(verdicts))
     else:
         _print_summary(verdicts, known)
+        _print_versions(known, interpreter)
     if write:
         _record(chosen, verdicts, interpreter=interpreter)
     raise typer.Exit(int(any(verdict.has_failed for verdict in verdicts)))
@@ -175,6 +176,19 @@ def _print_summary(verdicts: Sequence[Verdict], known: Mapping[str, Verified]) -
         if v.id in known and v.says and not same_message(v.says, known[v.id].says):
             print(strip_controls(f"{v.id}: the message was: {known[v.id].says}"))
             print(strip_controls(f"{'':{len(v.id)}}            it is: {v.says}"))
+
+
+def _print_versions(known: Mapping[str, Verified], interpreter: Interpreter) -> None:
+    """Which packages are not those of the recorded runs: what `make verify-latest` has tried."""
+    installed = {package.name: package.version for package in interpreter.packages.values()}
+    recorded: dict[str, set[str]] = {}
+    for row in known.values():
+        for name, version in row.packages.items():
+            recorded.setdefault(name, set()).add(version)
+    for name, versions in sorted(recorded.items()):
+        if name in installed and versions != {installed[name]}:
+            before = ", ".join(sorted(versions))
+            print(strip_controls(f"{name} {installed[name]}; recorded with {before}"))
 
 
 def _record(
