@@ -31,6 +31,7 @@ from assistant.settings import Settings
 from assistant.setup import default_model_folder
 from assistant.snapshots import BuildRetriever, Snapshots
 from assistant.types import Backend, Encoder, Retrieval, Retriever
+from assistant.verified import load_verified
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +49,8 @@ def build_assistant(settings: Settings, *, speak: bool = True) -> Assistant:
     """
     prepare_environment(os.environ)
     backend = build_backend(settings) if speak else ExcerptBackend("")
-    return Assistant(build_snapshots(settings), backend, build_prober(settings))
+    snapshots, prober = build_snapshots(settings), build_prober(settings)
+    return Assistant(snapshots, backend, prober, verified=load_verified())
 
 
 def build_snapshots(settings: Settings) -> Snapshots:

@@ -62,6 +62,7 @@ class Fields:
     solution: str = ""
     check: str = ""
     sources: str = ""
+    unproven: str = ""
     blocks: list[CodeBlock] = field(default_factory=list)
     unknown: list[tuple[int, str]] = field(default_factory=list)
     proof: list[CodeBlock] = field(default_factory=list)
@@ -94,6 +95,8 @@ def read_fields(body: Sequence[Block], lines: Sequence[str]) -> Fields:
     fields.solution = "\n\n".join(parts.get("solution", []))
     fields.check = "\n\n".join(parts.get("check", []))
     fields.sources = "\n\n".join(parts.get("sources", []))
+    if not any(code.role == "reproduce" for code in fields.proof):
+        fields.unproven = " ".join(" ".join(parts.get("reproduce", [])).split())
     return fields
 
 

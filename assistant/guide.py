@@ -225,6 +225,7 @@ class _Outline:
                 causes=tuple(fields.causes),
                 check=fields.check,
                 sources=fields.sources,
+                unproven=fields.unproven,
                 blocks=tuple(fields.blocks),
                 origin=self.origin,
                 proof=tuple(fields.proof),

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def make_python(interpreter: Interpreter, folder: Path, *, absent: frozenset[str
         interpreter.packages[name].info for name in absent if name in interpreter.packages
     }
     for site in interpreter.sites:
-        _link_all(site, links, hidden=hidden)
+        _link_all(site, links, hidden=hidden, linked=interpreter.sites)
     (own / "packages.pth").write_text(f"import site; site.addsitedir({str(links)!r})\n")
     home = interpreter.base.parent
     (folder / "venv" / "pyvenv.cfg").write_text(
@@ -108,10 +108,20 @@ def make_python(interpreter: Interpreter, folder: Path, *, absent: frozenset[str
     return programs / "python"
 
 
-def _link_all(site: Path, links: Path, *, hidden: set[str]) -> None:
-    """Link what lies in a folder of packages, but what is hidden (timm, timm.py, timm.cp311.so)."""
+def _link_all(site: Path, links: Path, *, hidden: set[str], linked: Sequence[Path]) -> None:
+    """Link what lies in a folder of packages, but what is hidden (timm, timm.py, timm.cp311.so)
+    and files that lead to one of the `linked` folders, where nothing is hidden."""
     for item in site.iterdir() if site.is_dir() else ():
         bare = item.name.partition(".")[0]
         link = links / item.name
-        if item.name not in hidden and bare not in hidden and not link.is_symlink():
-            link.symlink_to(item)
+        if item.name in hidden or bare in hidden or link.is_symlink() or _leads_to(item, linked):
+            continue
+        link.symlink_to(item)
+
+
+def _leads_to(item: Path, folders: Sequence[Path]) -> bool:
+    """Whether a .pth file, as one virtual environment on top of another has it, names a folder."""
+    if item.suffix != ".pth":
+        return False
+    lines = item.read_text("utf-8", errors="replace").splitlines()
+    return any(Path(line.strip()) in folders for line in lines if line.strip())

@@ -17,6 +17,7 @@ from assistant.errors import GuideError
 from assistant.guide import find_dead_links, load_id_table, parse_guide
 from assistant.lint import find_block_problems
 from assistant.types import Entry, Guide, Phrase, Problem
+from assistant.verified import load_verified
 
 BUILTIN = "builtin"
 _MAX_GUIDE_BYTES = 8_000_000
@@ -132,7 +133,11 @@ def find_problems(guides: Sequence[Guide]) -> tuple[Problem, ...]:
     """Everything that authors should mend, by file and line."""
     problems = [problem for guide in guides for problem in guide.problems]
     problems.extend(find_dead_links(guides))
-    problems.extend(find_block_problems(guides))
+    shipped = _knowledge_folder().resolve()
+    ours = [guide for guide in guides if Path(guide.file).resolve().parent == shipped]
+    others = [guide for guide in guides if guide not in ours]
+    problems.extend(find_block_problems(ours, load_verified()))
+    problems.extend(find_block_problems(others, {}))
     return tuple(sorted(problems, key=lambda p: (p.file, p.line)))
 
 

@@ -1,4 +1,5 @@
-"""What `lint` asks of an entry's blocks: that the message comes from the package, not the author.
+"""What `lint` asks of an entry's blocks and data: that the message comes from the package, not
+from the author; sources that can be opened; and code that is still the one that was verified.
 
 Reads the code as a syntax tree and runs nothing. It refuses to know how guides are parsed.
 """
@@ -7,31 +8,43 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import urlsplit
 
 from assistant.slots import SLOT, SLOTS, plain
 from assistant.types import CodeBlock, Entry, Guide, Problem
+from assistant.verified import Verified, blocks_digest
 
 _ENDERS = {"exit", "quit", "_exit", "abort", "kill", "raise_signal"}
-_PRINTERS = {"print", "write", "warn", "error", "warning", "exception", "print_exc", "writelines"}
+_HIDERS = {"exec", "eval", "compile"}  # as builtins; net.eval() and torch.compile() are others
 _MIN_TYPED = 18  # shorter words of a symptom, such as "nan" or "pixel accuracy", may be typed
-# the name of an exception: RuntimeError, torch.OutOfMemoryError, LocalEntryNotFoundError
+_MIN_WORDS = 3  # and single names, which a package may repeat: "deit_small_patch16_22"
 _PYTHON = re.compile(r"^ *```python\n(?:(?! *```).*\n)*", re.MULTILINE)  # f"{{x}}" is no slot
-_EXCEPTION = re.compile(r"\b[A-Z]\w{1,60}(?:Error|Exception)\b")
+# the name of an exception: RuntimeError, torch.OutOfMemoryError, LocalEntryNotFoundError
+_EXCEPTION = re.compile(r"\b[A-Z]\w{1,60}(?:Error|Exception|Warning)\b")
 
-# lines of a shell that print or end by themselves: echo "RuntimeError", exit 1, false, printf …
-_SHELL_FAKE = re.compile(r"(?:^|[;&|]\s*)\s*(?P<word>echo|printf|exit|false|kill)\b", re.MULTILINE)
+# lines of a shell that end by themselves: exit 1, false, kill 1; python -c "raise ValueError(1)"
+_SHELL_FAKE = re.compile(r"(?:^|[;&|]\s*)\s*(?P<word>exit|false|kill)\b", re.MULTILINE)
+_SHELL_RAISE = re.compile(r"\b(?P<word>raise|assert|sys\.exit|os\._exit|os\.abort)\b")
+_LINK = re.compile(r"\]\((?P<address>[^)\s]*)\)")
 
 
-def find_block_problems(guides: Sequence[Guide]) -> tuple[Problem, ...]:
-    """Problems of roles, slots and sources, by file and line."""
+def find_block_problems(
+    guides: Sequence[Guide], verified: Mapping[str, Verified]
+) -> tuple[Problem, ...]:
+    """Problems of roles, slots, sources and proofs, by file and line. `verified` is what is known
+    of the last verification, by id."""
     found: list[Problem] = []
     for guide in guides:
         for entry in guide.entries:
             found.extend(_role_problems(entry))
             found.extend(_slot_problems(entry))
-            if guide.origin and entry.kind == "error" and not entry.sources.strip():
-                found.append(Problem(entry.file, entry.line, f"'{entry.id}' names no sources"))
+            found.extend(_source_problems(entry))
+            last = verified.get(entry.id)
+            if entry.proof and last and last.blocks != blocks_digest(entry):
+                fault = f"the code of '{entry.id}' is not the one verified on {last.date}; run: "
+                fault += "assistant verify --changed --write"
+                found.append(Problem(entry.file, entry.line, fault))
             found.extend(
                 Problem(entry.file, block.line, fault)
                 for block in entry.proof
@@ -62,11 +75,20 @@ def _slot_problems(entry: Entry) -> Iterator[Problem]:
             yield Problem(entry.file, entry.line, f"unknown slot '{slot['kind']}'")
 
 
+def _source_problems(entry: Entry) -> Iterator[Problem]:
+    """Guides that say where they come from also say what they rest on, with links to open."""
+    if entry.origin and entry.kind == "error" and not entry.sources.strip():
+        yield Problem(entry.file, entry.line, f"'{entry.id}' names no sources")
+    for link in _LINK.finditer(entry.sources):
+        parts = urlsplit(link["address"])
+        if parts.scheme != "https" or "." not in (parts.hostname or ""):
+            yield Problem(entry.file, entry.line, f"'{link['address']}' is no https address")
+
+
 def _faults(block: CodeBlock, entry: Entry) -> Iterator[str]:
     if block.language == "bash":
-        fake = _SHELL_FAKE.search(block.code) if block.role == "reproduce" else None
-        if fake and (fake["word"] not in {"echo", "printf"} or _is_said(block.code, entry)):
-            yield f"a reproduce block may not use '{fake['word']}': the message is the package's"
+        if block.role == "reproduce":
+            yield from _typed_in_shell(block.code, entry)
         return
     try:
         tree = ast.parse(plain(block.code))
@@ -91,10 +113,19 @@ def _typed(tree: ast.AST, entry: Entry) -> Iterator[str]:
             name = _called(node)
             if name in _ENDERS or name == "SystemExit":
                 yield f"a reproduce block may not call {name}()"
-            elif name in {"exec", "eval"}:
+            elif name in _HIDERS and isinstance(node.func, ast.Name):
                 yield f"a reproduce block may not call {name}(), which hides what it does"
-            elif name in _PRINTERS and any(_is_said(text, entry) for text in _literals(node)):
-                yield f"a reproduce block may not type the symptom in {name}(): it is computed"
+        elif isinstance(node, ast.Constant) and _is_said(_as_text(node.value), entry):
+            yield "a reproduce block may not type the symptom: it is computed"
+
+
+def _typed_in_shell(code: str, entry: Entry) -> Iterator[str]:
+    """The same for a shell, also for the Python that it may start."""
+    fake = _SHELL_FAKE.search(code) or _SHELL_RAISE.search(code)
+    if fake:
+        yield f"a reproduce block may not use '{fake['word']}': the message is the package's"
+    elif any(_is_said(line, entry) for line in code.splitlines()):
+        yield "a reproduce block may not type the symptom: it is computed"
 
 
 def _called(call: ast.Call) -> str:
@@ -104,11 +135,11 @@ def _called(call: ast.Call) -> str:
     return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
-def _literals(call: ast.Call) -> Iterator[str]:
-    """Texts that stand in a call's arguments, parts of f-strings included."""
-    for node in ast.walk(call):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
+def _as_text(value: object) -> str:
+    """A literal's text, parts of f-strings included; '' for numbers and the like."""
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return value if isinstance(value, str) else ""
 
 
 def _is_said(text: str, entry: Entry) -> bool:
@@ -116,7 +147,7 @@ def _is_said(text: str, entry: Entry) -> bool:
     if _EXCEPTION.search(text):
         return True
     typed = _words(text)
-    if len(typed) < _MIN_TYPED:
+    if len(typed) < _MIN_TYPED or len(text.split()) < _MIN_WORDS:
         return False
     return any(
         typed in symptom or (len(part) >= _MIN_TYPED and part in typed)

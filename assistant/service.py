@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TypeVar
 
 from assistant.answer import ABOUT, EMPTY, abstention, build_fix, tailor
@@ -35,6 +36,7 @@ from assistant.events import (
 from assistant.evidence import choose_probes, follow, keep_first, revise, without_claims
 from assistant.inputs import CleanText
 from assistant.progress import Progress, paths_of
+from assistant.provenance import describe_proof, find_other_versions, installed_versions
 from assistant.question import find_question
 from assistant.reading import read_query
 from assistant.snapshots import Snapshots
@@ -52,6 +54,7 @@ from assistant.types import (
     Target,
     Turn,
 )
+from assistant.verified import Verified
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -62,10 +65,19 @@ _DOCUMENT = '{"assistant_probe"'  # how the output of a check's cell begins
 class Assistant:
     """The product behind every face. Thread- and task-safe; `aclose` cancels all that goes on."""
 
-    def __init__(self, snapshots: Snapshots, backend: Backend, prober: Prober) -> None:
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        backend: Backend,
+        prober: Prober,
+        *,
+        verified: Mapping[str, Verified] = MappingProxyType({}),
+    ) -> None:
+        """`verified` is what is known of the entries' last verification, by id."""
         self._snapshots = snapshots
         self._backend = backend
         self._prober = prober
+        self._verified = verified
         self._search_pool = ThreadPoolExecutor(4, thread_name_prefix="search")
         self._probe_pool = ThreadPoolExecutor(2, thread_name_prefix="probe")
         self._model_pool = ThreadPoolExecutor(16, thread_name_prefix="model")
@@ -153,6 +165,8 @@ class Assistant:
             yield event
         async for event in self._offer(answer, target, check=check):
             yield event
+        async for event in self._compare_versions(answer):
+            yield event
         if question := self._question(answer):
             yield question
         async for event in self._explain(answer, speak=explain):
@@ -227,7 +241,12 @@ class Assistant:
         fix = None
         if answer.retrieval.status != "abstain" and answer.retrieval.matches:
             entry = snapshot.entries[answer.retrieval.matches[0].id]
-            fix = build_fix(entry, answer.query, answer.known_findings())
+            fix = replace(
+                build_fix(entry, answer.query, answer.known_findings()),
+                origin=entry.origin,
+                sources=entry.sources,
+                proof=describe_proof(entry, self._verified),
+            )
         if fix == answer.fix:
             return
         answer.fix = fix
@@ -330,6 +349,26 @@ class Assistant:
         answer.retrieval = keep_first(found, last.fix.entry, snapshot.entries)
         for event in self._revise(answer):
             yield event
+        async for event in self._compare_versions(answer):
+            yield event
+
+    async def _compare_versions(self, answer: Progress) -> AsyncIterator[Event]:
+        """A notice if the learner's packages are not those that the entry was verified with: as a
+        probe found them, or our own ones if ours is the Python in question."""
+        if answer.fix is None or answer.snapshot is None:
+            return
+        row = self._verified.get(answer.fix.entry)
+        if row is None or not row.packages:
+            return
+        findings = answer.known_findings()
+        own: tuple[str, ...] = ()
+        if not installed_versions(findings):
+            paths = paths_of(answer.query)
+            place = await self._run(self._probe_pool, self._prober.choose, paths)
+            own = tuple(row.packages) if place is not None and place.kind == "own" else ()
+        entry = answer.snapshot.entries[answer.fix.entry]
+        if line := find_other_versions(entry, self._verified, findings, own):
+            yield Notice(line)
 
     def _question(self, answer: Progress) -> Question | None:
         """What tells two near entries apart, where neither a finding nor the person has said it."""

@@ -226,6 +226,8 @@ ROWS: tuple[SignatureRow, ...] = (
         "torchvision-operator",
         r"operator torchvision::nms does not exist|Could not run 'torchvision::nms'",
     ),
+    # PyTorch's advice to allow pickles is wrong for a web page (operand 60 is "<") and the like
+    _row("broken-file", r"Weights only load failed", context=r"Unsupported operand \d"),
     _row("weights-only", r"Weights only load failed|weights_only"),
     _row(
         "image-not-read",
@@ -249,6 +251,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _QUOTED = re.compile(r"'[^'\n]{1,200}'|\"[^\"\n]{1,200}\"|`[^`\n]{1,200}`")
 _PATH = re.compile(r"(?:[A-Za-z]:)?(?:[\\/][\w.@+~-]+){2,}")
 _SPACES = re.compile(r"\s+")
+_SAYS = re.compile(r"(?<![<\w])[^\W\d_]{2}")  # words in a template, not only its marks
 
 
 def template(message: str) -> str:
@@ -288,9 +291,10 @@ def _of_exception(exception: ExceptionText, text: str) -> Iterable[Signature]:
     if row is not None:
         yield row
     elif exception.message:
-        first = exception.message.partition("\n")[0]
+        first = template(exception.message.partition("\n")[0])
         name = exception.name.rpartition(".")[2]
-        yield Signature("message", f"{name}|{template(first)}", said[:200])
+        if _SAYS.search(first):  # "KeyError: 'model'" is like any other KeyError
+            yield Signature("message", f"{name}|{first}", said[:200])
 
 
 def _of_text(text: str, *, around: str = "") -> Iterable[Signature]:

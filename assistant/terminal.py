@@ -22,7 +22,13 @@ from assistant.events import (
     Sentence,
 )
 from assistant.figures import describe_figures
-from assistant.render import MARKS, render_markdown_table, render_match, strip_controls
+from assistant.render import (
+    MARKS,
+    render_markdown_table,
+    render_match,
+    render_provenance,
+    strip_controls,
+)
 from assistant.types import Finding
 
 
@@ -35,6 +41,8 @@ def print_event(event: Event) -> None:
             print(strip_controls(render_match(matches, status)))
         case Fix(fix=fix) if fix is not None:
             print_markdown(fix.text)
+            if provenance := render_provenance(fix):
+                print(strip_controls(f"{provenance}\n"))
         case Question(text=text):
             print(strip_controls(f"\n{text}\n"))
         case Sentence(text=text):

@@ -185,13 +185,24 @@ def _message_end(lines: Sequence[Line], position: int) -> int:
     while end < len(lines) and end - position < _MAX_MESSAGE_LINES:
         text = lines[end].text
         if not text.strip():
-            following = lines[end + 1].text if end + 1 < len(lines) else ""
-            if not following.startswith(("\t", "    ")) or _frame(lines, end + 1):
+            if not _goes_on(lines, position, end):
                 break
         elif _starts_something_else(text) or _frame(lines, end) is not None:
             break
         end += 1
     return end
+
+
+def _goes_on(lines: Sequence[Line], position: int, empty: int) -> bool:
+    """Whether a message that began at `position` goes on after the empty line: with an indented
+    line, or because one of its further lines ended with a colon ("… WeightsUnpickler error: ")."""
+    following = lines[empty + 1].text if empty + 1 < len(lines) else ""
+    if not following.strip() or _frame(lines, empty + 1) is not None:
+        return False
+    is_open = empty > position + 1 and lines[empty - 1].text.endswith(":")
+    return following.startswith(("\t", "    ")) or (
+        is_open and not _starts_something_else(following)
+    )
 
 
 def _pytest_place(lines: Sequence[Line], end: int, name: str) -> tuple[int, tuple[Frame, ...]]:

@@ -62,7 +62,8 @@ class Entry:
     `symptoms` are texts that a learner sees (messages, observations), wildcards `...` included.
     `solution` and `body` are Markdown with their code fences; `body` is the whole entry below its
     heading, but for its reproduction. `blocks` are the fences of the solution in order. `check` is
-    Markdown, '' if none. `proof` are all blocks with a role in order: code that `verify` runs.
+    Markdown, '' if none. `proof` are all blocks with a role in order: code that `verify` runs;
+    `unproven` says in its author's words why an entry has no reproduction among them.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Entry:
     blocks: tuple[CodeBlock, ...] = ()
     origin: str = ""
     proof: tuple[CodeBlock, ...] = ()
+    unproven: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,11 +306,18 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class FixText:
-    """The shown fix: entry id, Markdown `text` with its code, and the code blocks by themselves."""
+    """The shown fix: entry id, Markdown `text` with its code, and the code blocks by themselves.
+
+    `origin` says which knowledge it comes from, `sources` (Markdown) what that rests on, `proof`
+    when and with which versions it was last proven, or why it was not.
+    """
 
     entry: str
     text: str
     blocks: tuple[CodeBlock, ...] = ()
+    origin: str = ""
+    sources: str = ""
+    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ def prove(
     verdict = Verdict(entry.id, entry.kind, entry.file)
     cases, fixes, checks = (_blocks(entry, role) for role in ("reproduce", "fix", "check"))
     if not cases:
-        return replace(verdict, reason="has no block that reproduces it")
+        return replace(verdict, reason=entry.unproven or "has no block that reproduces it")
     lacking = _lacking(cases, missing)
     if lacking:
         return replace(verdict, reason=lacking)
@@ -169,9 +169,10 @@ def _later_steps(
 def _steps(session: str, blocks: Sequence[CodeBlock], *, judged: Sequence[CodeBlock]) -> list[Step]:
     """A session's blocks as steps; `judged` are those whose own output or end is looked at.
 
-    The last reproduction is not played again before shell blocks: it ends in an exception, and what
-    it needs stands in the blocks before it. Without shell blocks each step has its own folder, as
-    it replays all that was before.
+    Shell blocks are always played, for what they leave behind. A Python block that a later one
+    replays is not played by itself, nor is the last reproduction before shell blocks: it ends in an
+    exception, and what it needs stands in the blocks before it. Without shell blocks each step has
+    its own folder, as it replays all that was before.
     """
     steps = []
     before = _absent(blocks, ("reproduce", "check"))
@@ -180,15 +181,16 @@ def _steps(session: str, blocks: Sequence[CodeBlock], *, judged: Sequence[CodeBl
     has_shell = any(block.language == "bash" for block in blocks)
     last_case = [block for block in blocks if block.role == "reproduce"][-1]
     for number, block in enumerate(blocks):
-        following = [b.language for b in blocks[number + 1 : number + 2]]
-        if block not in judged and (block is last_case or following == [block.language]):
+        is_python = block.language == "python"
+        is_replayed = [b.language for b in blocks[number + 1 : number + 2]] == ["python"]
+        if is_python and block not in judged and (block is last_case or is_replayed):
             continue
-        if block.role == "fix" and block.language == "python" and following == ["python"]:
+        if is_python and block.role == "fix" and is_replayed:
             continue
         earlier = tuple(b for b in blocks[:number] if b.language == "python")
         absent = after if has_fix and block.role != "reproduce" else before
         place = session if has_shell else f"{session}-{number}"
-        steps.append(Step(block, earlier if block.language == "python" else (), place, absent))
+        steps.append(Step(block, earlier if is_python else (), place, absent))
     return steps
 
 

@@ -34,8 +34,13 @@ _NETWORK_NAME = re.compile(
 LAB = ("torchvision", "ultralytics", "segment_anything", "timm", "lap")  # the extra `lab`
 # imported once for all blocks of an entry that name them
 _PRELOADED = ("torch", "torchvision", "timm", "ultralytics", "segment_anything", "cv2", "PIL")
-# from torch import nn; import timm; python -c "import lap"
-_IMPORT = re.compile(r"(?:^[ \t]*|[\"';][ \t]*)(?:from|import)[ \t]+(\w+)", re.MULTILINE)
+# from torch import nn; import timm, numpy as np; python -c "import lap"
+_NAMES = r"\w[\w.]*(?:[ \t]+as[ \t]+\w+)?"
+_IMPORT = re.compile(
+    rf"(?:^[ \t]*|[\"';][ \t]*)(?:from[ \t]+(?P<one>\w+)|"
+    rf"import[ \t]+(?P<all>{_NAMES}(?:[ \t]*,[ \t]*{_NAMES})*))",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,10 @@ class Ran:
 
 def find_imports(code: str) -> tuple[str, ...]:
     """The first parts of the names that lines of `code` import, shell lines included."""
-    return tuple(dict.fromkeys(_IMPORT.findall(code)))
+    names = (found["one"] or found["all"] for found in _IMPORT.finditer(code))
+    return tuple(
+        dict.fromkeys(re.split(r"\W", part.strip())[0] for n in names for part in n.split(","))
+    )
 
 
 def is_preloaded(blocks: Sequence[CodeBlock]) -> bool:
@@ -165,6 +173,7 @@ class Workshop:
         home = self._made("home")
         environment = scrubbed_environment(self.environment, home=home)
         environment |= {"PYTHONUSERBASE": str(home / "user"), "TERM": "dumb"}
+        environment |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
         if not online:
             return environment | {"PIP_NO_INDEX": "1"}
         return environment | network_environment(self.environment)

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -36,6 +37,37 @@ def verify(library: Library, entries: list[Entry]) -> list[Verdict]:
             search=retriever.search,
         )
     )
+
+
+HOSTS = frozenset(
+    (
+        "arxiv.org build.nvidia.com developer.nvidia.com docs.docker.com docs.kernel.org "
+        "docs.nvidia.com docs.opencv.org docs.python.org docs.ultralytics.com docs.vllm.ai "
+        "forums.developer.nvidia.com git-lfs.com github.com huggingface.co man.openbsd.org "
+        "jupyter-server.readthedocs.io man7.org matplotlib.org numpy.org peps.python.org "
+        "pillow.readthedocs.io pip.pypa.io pypi.org pytorch.org"
+    ).split()
+)
+
+
+def test_sources_lead_to_documentation() -> None:
+    """A link to another host is mended, or the host is added here on purpose."""
+    entries = load_library([]).entries.values()
+    links = {
+        (entry.id, urlsplit(link))
+        for entry in entries
+        for link in re.findall(r"\]\((https?://[^)\s]+)\)", entry.sources)
+    }
+    assert {(id_, link.geturl()) for id_, link in links if link.hostname not in HOSTS} == set()
+    assert {id_ for id_, _ in links} == {entry.id for entry in entries}
+
+
+def test_an_error_is_reproduced_or_says_why_not_and_most_are_proven() -> None:
+    known = load_verified()
+    errors = [e for e in load_library([]).entries.values() if e.kind == "error"]
+    assert [e.id for e in errors if not e.proof and not e.unproven.startswith("Not run: ")] == []
+    proven = [e for e in errors if e.id in known and known[e.id].blocks == blocks_digest(e)]
+    assert len(proven) >= 0.7 * len(errors)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from assistant.guide import parse_guide
 from assistant.info_string import parse_info
 from assistant.library import find_problems, read_guide
+from assistant.lint import find_block_problems
 from assistant.skeleton import QUESTIONS, render_skeleton
 from assistant.slots import SLOTS, plain
 from assistant.types import Terms
+from assistant.verified import Verified, blocks_digest
 
 ENTRY = """---
 origin: tests
@@ -79,6 +82,15 @@ def test_a_good_entry_has_no_problem(tmp_path: Path) -> None:
             "may not type",
         ),
         ("reproduce", "import warnings\nwarnings.warn('shapes cannot be multiplied')", "may not"),
+        ("reproduce", "said = 'shapes cannot be multiplied'\nprint(said)", "may not type"),
+        ("reproduce", "import os\nos.write(2, b'shapes cannot be multiplied')", "may not type"),
+        (
+            "reproduce",
+            "import subprocess\nsubprocess.run(['python', '-c', 'raise ValueError(1)'])",
+            "may not type",
+        ),
+        ("sources", "[docs](http://example.org)", "'http://example.org' is no https address"),
+        ("sources", "[docs](notes.md)", "'notes.md' is no https address"),
         ("check", "print(x)", "without an assertion"),
         ("check", "assert x ==", "is not Python"),
         ("fix", "x = = 1", "is not Python"),
@@ -87,8 +99,8 @@ def test_a_good_entry_has_no_problem(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_refused(part: str, code: str, message: str, tmp_path: Path) -> None:
-    (found,) = problems(ENTRY.format(**GOOD | {part: code}), tmp_path)
-    assert message in found
+    found = problems(ENTRY.format(**GOOD | {part: code}), tmp_path)
+    assert any(message in problem for problem in found), found
 
 
 @pytest.mark.parametrize(
@@ -98,6 +110,9 @@ def test_what_is_refused(part: str, code: str, message: str, tmp_path: Path) -> 
         ("printf 'the score stays at zero in each epoch'", True),
         ("exit 3", True),
         ("test -f x || exit 3", True),
+        ("cat <<E >&2\nRuntimeError: shapes cannot be multiplied\nE", True),
+        ("python -c \"raise ValueError('a')\"", True),
+        ("python -c 'import sys; sys.exit(3)'", True),
         ("echo hello > file.txt", False),
         ("python train.py --exit-on-error", False),
     ],
@@ -113,6 +128,8 @@ def test_shell_reproductions(code: str, is_refused: bool, tmp_path: Path) -> Non
         "print('score', 0 * 3)",
         "print(f'epoch {1}: zero {0.0}')",
         "try:\n    1 / 0\nexcept ZeroDivisionError:\n    raise",
+        "net.eval()\nnet = torch.compile(net)",
+        "load('shapes_cannot_be_multiplied')",
     ],
 )
 def test_what_is_computed_may_be_labelled(code: str, tmp_path: Path) -> None:
@@ -138,6 +155,16 @@ def test_a_fix_stands_under_its_label_and_slots_not_in_what_is_searched(tmp_path
     assert "a fix block belongs under **Solution**:" in problems(moved, tmp_path)
     slotted = text.replace("stays at zero", "stays at {{size_a}}")
     assert "a slot in a title or symptom, which is searched" in problems(slotted, tmp_path)
+
+
+def test_code_that_is_not_the_verified_one(tmp_path: Path) -> None:
+    guide = parse_guide(ENTRY.format(**GOOD), file="g.md", ids={})
+    digest = blocks_digest(guide.entries[0])
+    row = Verified("2026-11-26", "x86_64", "3.12", {}, digest)
+    assert find_block_problems([guide], {"x": row}) == ()
+    (found,) = find_block_problems([guide], {"x": replace(row, blocks="other")})
+    assert "the code of 'x' is not the one verified on 2026-11-26" in found.message
+    assert problems(ENTRY.format(**GOOD).replace("{#x}", "{#missing-timm}"), tmp_path) == []
 
 
 def test_double_braces_in_python_are_no_slot(tmp_path: Path) -> None:

@@ -41,6 +41,18 @@ PASTES = [
     ),
     (f"{SAM_FRAME}EOFError: Ran out of input\n", "unusable-file:sam-checkpoint"),
     (f"{PLAIN_FRAME}EOFError: Ran out of input\n", ""),
+    # torch 2.14 puts an empty line before what is wrong with the file
+    (
+        f"{PLAIN_FRAME}_pickle.UnpicklingError: Weights only load failed. In PyTorch 2.6, we\n"
+        "Please file an issue with the following: WeightsUnpickler error: \n\n"
+        "Unsupported operand 60\n\nCheck the documentation of torch.load.",
+        "broken-file",
+    ),
+    (
+        f"{PLAIN_FRAME}_pickle.UnpicklingError: Weights only load failed. This file can\n"
+        "\tWeightsUnpickler error: Unsupported global: GLOBAL net.Net was not an allowed global",
+        "weights-only",
+    ),
     ("RuntimeError: Error(s) in loading state_dict for UNet:", "state-dict-load"),
     ("urllib.error.HTTPError: HTTP Error 403: Forbidden", "download-refused"),
     ("urllib.error.HTTPError: HTTP Error 404: Not Found", "http-status:404"),
@@ -122,6 +134,12 @@ def test_two_people_with_one_unknown_message_share_a_signature() -> None:
     mine = text_signatures("OSError: radar 17 lost at '/home/me/a'")
     yours = text_signatures("OSError: radar 4 lost at '/data/b'")
     assert mine[0].key == yours[0].key == "message:OSError|radar <n> lost at <q>"
+
+
+@pytest.mark.parametrize("text", ["KeyError: 'model'", "ValueError: 12 3.5", "OSError: /a/b/c"])
+def test_marks_alone_say_nothing(text: str) -> None:
+    assert query_signatures(read_query(text)) == ()
+    assert text_signatures(text) == ()
 
 
 def test_an_entry_and_a_paste_meet() -> None:

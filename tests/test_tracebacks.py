@@ -209,6 +209,22 @@ def test_prefixes_change_nothing(prefix: str, name: str) -> None:
     assert [own_frame(e) for e in found] == [own_frame(e) for e in plain]
 
 
+FRAME = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    load()\nValueError: '
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a\nb says: \n\nwhat it is\n\nSee there", "a\nb says:\n\nwhat it is"),
+        ("a:\n\nwhat should I do?", "a:"),
+        ("a\nb says:\n\nTraceback (most recent call last):", "a\nb says:"),
+        ("a\nb says:\n\n", "a\nb says:"),
+    ],
+)
+def test_a_message_goes_on_after_an_empty_line_if_it_says_so(text: str, message: str) -> None:
+    assert parse_exceptions(FRAME + text)[0].message == message
+
+
 def test_code_of_a_frame_is_kept() -> None:
     frame = parse_exceptions(text_of("plain_314"))[0].frames[0]
     code = "print(model.predcit(image))"

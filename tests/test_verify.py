@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from assistant.errors import ProcessError
-from assistant.interpreter import Interpreter, read_interpreter
+from assistant.interpreter import Interpreter, make_python, read_interpreter
 from assistant.library import Library, load_library
 from assistant.needs import build_missing
+from assistant.process import Limits, run_process
 from assistant.types import CodeBlock, Entry, Need, Query, Retrieval, Terms
 from assistant.verify import Verdict, imported_packages, prove, verdicts_json, verify_entries
 from assistant.workshop import Ran, Step, Workshop, find_imports
@@ -62,6 +63,7 @@ ENDINGS: dict[str, tuple[bool | None, int | None, bool | None, str]] = {
     "good": (True, 1, True, ""),
     "computed": (True, 1, True, ""),
     "shell": (True, 1, True, ""),
+    "two-shells": (True, 1, True, ""),
     "absent": (True, 1, True, ""),
     "stays-absent": (True, 1, False, "check (line"),
     "no-fix-needed": (True, 1, False, "the check passes without the fix"),
@@ -179,6 +181,24 @@ def test_absent_means_import_metadata_and_pip(tmp_path: Path) -> None:
     assert "ModuleNotFoundError: No module named 'yaml'" in ran.output
 
 
+def test_absent_in_one_virtual_environment_on_top_of_another(tmp_path: Path) -> None:
+    """A .pth file that leads to the other folder of packages would bring all of them back."""
+    top, base = (tmp_path / name / "site-packages" for name in ("top", "base"))
+    top.mkdir(parents=True)
+    base.mkdir(parents=True)
+    (top / "base.pth").write_text(f"{base}\n")
+    (top / "other.pth").write_text("import sys; sys.from_other = 1\n")
+    (base / "seen.py").write_text("x = 1\n")
+    (base / "hidden.py").write_text("x = 1\n")
+    layered = replace(interpreter(), sites=(top, base), packages={})
+    python = make_python(layered, tmp_path / "made", absent=frozenset({"hidden"}))
+    code = "import sys, seen, importlib.util as u; print(u.find_spec('hidden'), sys.from_other)"
+    done = run_process(
+        [str(python), "-c", code], environment={}, limits=Limits(seconds=30), cwd=tmp_path
+    )
+    assert (done.returncode, done.stdout) == (0, "None 1\n"), done
+
+
 def test_cells_are_a_notebook(tmp_path: Path) -> None:
     """Classes can be pickled, modules beside the notebook imported, and exit codes are kept."""
     first = CodeBlock("python", "class Net: pass\nopen('mine.py', 'w').write('x = 3')", role="fix")
@@ -218,6 +238,8 @@ def test_a_python_that_is_none() -> None:
         ("import torch\nfrom torch import nn\n", ("torch",)),
         ('python -c "import lap; print(lap)"', ("lap",)),
         ("if x:\n    import cv2; import PIL.Image", ("cv2", "PIL")),
+        ("import numpy as np, torch.nn as nn, timm", ("numpy", "torch", "timm")),
+        ("python -c 'import timm, torch; print(1)'", ("timm", "torch")),
         ("# we import nothing\nprint('important')", ()),
         ("from . import x", ()),
     ],

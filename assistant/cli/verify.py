@@ -83,6 +83,7 @@ def verify(
         print_json(verdicts_json(verdicts))
     else:
         _print_summary(verdicts, known)
+        _print_versions(known, interpreter)
     if write:
         _record(chosen, verdicts, interpreter=interpreter)
     raise typer.Exit(int(any(verdict.has_failed for verdict in verdicts)))
@@ -177,13 +178,26 @@ def _print_summary(verdicts: Sequence[Verdict], known: Mapping[str, Verified]) -
             print(strip_controls(f"{'':{len(v.id)}}            it is: {v.says}"))
 
 
+def _print_versions(known: Mapping[str, Verified], interpreter: Interpreter) -> None:
+    """Which packages are not those of the recorded runs: what `make verify-latest` has tried."""
+    installed = {package.name: package.version for package in interpreter.packages.values()}
+    recorded: dict[str, set[str]] = {}
+    for row in known.values():
+        for name, version in row.packages.items():
+            recorded.setdefault(name, set()).add(version)
+    for name, versions in sorted(recorded.items()):
+        if name in installed and versions != {installed[name]}:
+            before = ", ".join(sorted(versions))
+            print(strip_controls(f"{name} {installed[name]}; recorded with {before}"))
+
+
 def _record(
     entries: Sequence[Entry],
     verdicts: Sequence[Verdict],
     *,
     interpreter: Interpreter,
 ) -> None:
-    """Write down what held; what was tried and did not hold is no longer verified.
+    """Write down what held; what did not hold, or is other code by now, is no longer verified.
 
     The file is read anew, as another run may have written it meanwhile.
     """
@@ -192,7 +206,9 @@ def _record(
 
     rows = dict(load_verified())
     for entry, verdict in zip(entries, verdicts, strict=True):
-        if verdict.has_failed or not entry.proof:
+        digest = blocks_digest(entry)
+        is_changed = entry.id in rows and rows[entry.id].blocks != digest
+        if verdict.has_failed or not entry.proof or (verdict.fixed is None and is_changed):
             rows.pop(entry.id, None)
         elif verdict.reproduced and verdict.fixed:
             rows[entry.id] = Verified(
@@ -200,7 +216,7 @@ def _record(
                 machine=platform.machine(),
                 python=interpreter.version,
                 packages=imported_packages(entry, interpreter),
-                blocks=blocks_digest(entry),
+                blocks=digest,
                 says=verdict.says,
             )
     save_verified(rows)
