@@ -58,7 +58,8 @@ def build_cell(row: Probe) -> str:
     )
 
 
-# The end of a cell that looks at variables: whatever they are, it prints one line and leaves no name.
+# The end of a cell that looks at variables: whatever they are, it prints one line, and leaves no
+# name behind.
 _LOOK = """
 
 def assistant_check():
@@ -70,7 +71,7 @@ def assistant_check():
         print(json.dumps(document, default=str))
     except Exception as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        print(f"Nothing was read ({said}). Put your own names into the first function of this cell.")
+        print(f"Nothing was read ({said}). Put your own names into the cell's first function.")
 
 
 assistant_check()
