@@ -107,9 +107,12 @@ _RULINGS = {"confirmed": "a check confirms this", "ruled_out": "a check speaks a
 
 
 def _causes(entry: Entry, query: Query | None, findings: Sequence[Finding]) -> str:
+    """The causes; once a check has decided one, each says what checks say about it."""
+    causes = weigh_causes(entry, query, findings)
+    rest = " *(no check has decided this)*" if any(c.ruling for c in causes) else ""
     lines = [
-        f"{cause.cause} *({_RULINGS[cause.ruling]}: {cause.text})*" if cause.ruling else cause.cause
-        for cause in weigh_causes(entry, query, findings)
+        f"{c.cause} *({_RULINGS[c.ruling]}: {c.text})*" if c.ruling else f"{c.cause}{rest}"
+        for c in causes
     ]
     if len(lines) == 1:
         return f"**Why it happens:** {lines[0]}"

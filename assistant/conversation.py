@@ -39,8 +39,8 @@ _WHY = re.compile(
 )
 # "B", "b)", "it's A", "I think it is B", "option a, please"
 _LETTER = re.compile(
-    r"^\W*(?:(?:i|i'd|think|say|guess|it|it's|its|is|that|that's|the|answer|option|case|rather|"
-    r"probably|more like)\s+)*(?P<letter>[ab])\b(?:\s+(?:please|fits|it is|one))?\W*$",
+    r"^\W*(?:(?:no|then|i|i'd|think|say|guess|it|it's|its|is|that|that's|the|answer|option|case|"
+    r"rather|probably|more like)\W+)*(?P<letter>[ab])\b(?:\W+(?:please|fits|it is|one))?\W*$",
     re.IGNORECASE,
 )
 _NEITHER = re.compile(

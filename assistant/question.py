@@ -15,20 +15,24 @@ from assistant.types import Entry, Retrieval
 
 NEAR = 0.6  # of the first match's confidence: closer than this, the first is hardly better
 _LONGEST = 160
-_ANSWER = "Answer A or B."
+_ANSWER = "Answer A, B or neither."
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
 def find_question(retrieval: Retrieval, entries: Mapping[str, Entry]) -> Question | None:
-    """The question on the first two matches of a likely answer; None where one is far ahead."""
+    """The question on the first two matches of a likely answer; None where one is far ahead.
+
+    A procedure is no rival: one does not see it.
+    """
     if retrieval.status != "likely" or len(retrieval.matches) < 2:
         return None
     first, second = retrieval.matches[:2]
     if second.confidence <= NEAR * first.confidence:
         return None
-    if first.id not in entries or second.id not in entries:
+    rivals = [entries[match.id] for match in (first, second) if match.id in entries]
+    if len(rivals) < 2 or any(entry.kind == "procedure" for entry in rivals):
         return None
-    return Question(build_question(entries[first.id], entries[second.id]), (first.id, second.id))
+    return Question(build_question(*rivals), (first.id, second.id))
 
 
 def build_question(first: Entry, second: Entry) -> str:

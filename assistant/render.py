@@ -16,7 +16,9 @@ from assistant.events import (
     Event,
     Fix,
     Notice,
+    Offered,
     Probed,
+    Question,
     Retrieved,
     Sentence,
     Understood,
@@ -49,6 +51,8 @@ def ask_json(events: Iterable[Event]) -> dict[str, Any]:
         "text": "",
         "dropped": [],
         "evidence": [],
+        "offered": [],
+        "question": None,
         "notices": [],
         "backend": "",
         "seconds": {},
@@ -70,6 +74,10 @@ def ask_json(events: Iterable[Event]) -> dict[str, Any]:
             shape["dropped"].append({"text": event.text, "reason": event.reason})
         elif isinstance(event, Probed):
             shape["evidence"].append(finding_json(event.finding))
+        elif isinstance(event, Offered):
+            shape["offered"] = list(event.probes)
+        elif isinstance(event, Question):
+            shape["question"] = {"text": event.text, "choices": list(event.choices)}
         elif isinstance(event, Notice):
             shape["notices"].append(event.text)
         elif isinstance(event, Done):
@@ -114,7 +122,7 @@ def render_provenance(fix: FixText) -> str:
 
 
 def finding_json(finding: Finding) -> dict[str, Any]:
-    """One row of `doctor`."""
+    """One row of `doctor`; as evidence it may be some seconds old, or pasted by a person."""
     return {
         "id": finding.id,
         "status": finding.status,
@@ -125,6 +133,8 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "seconds": round(finding.seconds, 4),
         "where": finding.where,
         "facts": dict(finding.facts),
+        **({"age": finding.age} if finding.age else {}),
+        **({"pasted": True} if finding.pasted else {}),
     }
 
 

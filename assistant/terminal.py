@@ -16,6 +16,7 @@ from assistant.events import (
     Fix,
     Loading,
     Notice,
+    Offered,
     Probed,
     Question,
     Retrieved,
@@ -47,8 +48,12 @@ def print_event(event: Event) -> None:
             print(strip_controls(f"\n{text}\n"))
         case Sentence(text=text):
             print(strip_controls(text))
+        case Offered(probes=probes):
+            names = ", ".join(probes)
+            print(f"(Checks that can tell more: {names}. assistant probe NAME)", file=sys.stderr)
         case Probed(finding=finding):
             print_findings((finding,))
+            print(strip_controls(f"    read: {finding.source}"))
         case Notice(text=text):
             print(strip_controls(f"({text})"), file=sys.stderr)
         case Done(backend=backend) if backend:

@@ -78,7 +78,7 @@ def test_a_traceback_at_the_end_of_five_megabytes_from_standard_input_as_json() 
     found = shape(done)
     assert set(found) == {
         *("query", "matches", "status", "answered", "fix", "text", "dropped", "evidence"),
-        *("notices", "backend", "seconds"),
+        *("offered", "question", "notices", "backend", "seconds"),
     }
     assert found["query"]["kind"] == "traceback"
     assert TIMM in found["query"]["text"]
@@ -266,7 +266,9 @@ def test_probes() -> None:
     listed = run("probe", "--list", "--json")
     assert listed.returncode == 0
     rows = shape(listed)["probes"]
-    assert [list(row) for row in rows] == [["id", "title", "reads", "parameters"]] * len(rows)
+    keys = ["id", "title", "reads", "parameters"]
+    assert [list(row) for row in rows if "is_cell" not in row] == [keys] * 15
+    assert [list(row) for row in rows if "is_cell" in row] == [[*keys, "is_cell"]] * 7
     assert {"gpu", "memory", "packages", "environment"} <= {row["id"] for row in rows}
     gpu = run("probe", "gpu")
     assert gpu.returncode == 0

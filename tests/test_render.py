@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from assistant.events import Done, Dropped, Fix, Loading, Notice, Probed, Retrieved, Sentence
+from assistant.events import (
+    Done,
+    Dropped,
+    Fix,
+    Loading,
+    Notice,
+    Offered,
+    Probed,
+    Question,
+    Retrieved,
+    Sentence,
+)
 from assistant.events import Understood as Read
 from assistant.render import (
     MARKS,
@@ -39,6 +51,8 @@ def test_the_last_revision_of_everything_counts() -> None:
             Fix(FixText("a", "old"), 0),
             Retrieved((Match("b", "B", 0.9, ("because",)),), "answer", final=True),
             Fix(FIX, 1),
+            Offered(("gpu", "labels")),
+            Question("Which?", ("b", "a")),
             Probed(FINDING),
             Sentence("One.", ("b",)),
             Dropped("Bad.", "no"),
@@ -57,6 +71,8 @@ def test_the_last_revision_of_everything_counts() -> None:
         "text": "One. Two.",
         "dropped": [{"text": "Bad.", "reason": "no"}],
         "evidence": [finding_json(FINDING)],
+        "offered": ["gpu", "labels"],
+        "question": {"text": "Which?", "choices": ["b", "a"]},
         "notices": ["Note."],
         "backend": "model",
         "seconds": {
@@ -85,6 +101,8 @@ def test_an_empty_stream_is_a_whole_object() -> None:
 def test_the_shapes_of_the_other_commands() -> None:
     assert doctor_json("own", [FINDING]) == {"target": "own", "rows": [finding_json(FINDING)]}
     row = finding_json(FINDING)
+    old = finding_json(replace(FINDING, age=3.0, pasted=True))
+    assert old == {**row, "age": 3.0, "pasted": True}, "only where there is something to say"
     assert list(row)[:7] == ["id", "status", "summary", "next", "entries", "source", "seconds"]
     assert row["seconds"] == 0.1235
     limit = Parameter("seconds", "how long", "number", low=1, high=9, default="3")

@@ -166,11 +166,12 @@ def _clues(labels: _Labels) -> Iterator[Clue]:
         yield Clue(RANGE, "confirmed", seen, LABELS)
         if not labels.is_mask:
             yield Clue(CHANCE, "confirmed", seen, LABELS)
-        elif labels.high < _BORDER:
+        elif labels.high < _BORDER and not labels.is_smooth:
             yield Clue(IOU, "confirmed", seen, NUMBERING)
     if not labels.is_mask:
         return
-    yield Clue(IOU, "confirmed" if labels.is_white else "ruled_out", seen, VALUES)
+    if labels.is_white or _BORDER not in labels.values:
+        yield Clue(IOU, "confirmed" if labels.is_white else "ruled_out", seen, VALUES)
     if labels.classes is not None:
         yield Clue(IOU, "confirmed" if labels.is_smooth else "ruled_out", seen, SMOOTH)
     rare = 1 - labels.share

@@ -77,8 +77,8 @@ class _Batch:
 
     @property
     def is_wrong(self) -> bool:
-        """Whether no network can be expected to work well with it."""
-        return self.scale in ("raw", "shrunk", "late", "twice") or self.is_channels_last
+        """Whether no network can be expected to work well with this scale."""
+        return self.scale in ("raw", "shrunk", "late", "twice")
 
 
 def interpret_normalization(document: Document, *, where: str) -> Finding:
@@ -131,7 +131,7 @@ def _clues(batch: _Batch) -> Iterator[Clue]:
     elif batch.scale == "plain":
         for topic in (TRANSFER, VIT):  # a network of one's own learns from 0 to 1
             yield Clue(topic, "confirmed", seen, NORMALIZATION)
-    elif batch.scale in ("half", "standard"):
+    elif batch.scale in ("half", "standard") and not batch.nan:
         yield Clue(CHANCE, "ruled_out", seen, ONLY_NORMALIZATION)
         if batch.scale == "standard":
             yield Clue(TRANSFER, "ruled_out", seen, ONLY_NORMALIZATION)

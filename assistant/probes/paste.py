@@ -34,15 +34,10 @@ def build_cell(row: Probe) -> str:
     """Return a notebook cell that prints the row's document; it needs no parameter.
 
     Only the row's id goes into it: nothing that a person typed. A row that is a cell by itself runs
-    in the notebook, on the variables that its first line names.
+    in the notebook, on the variables that its first function names.
     """
     if row.cell:
-        code = resources.files("assistant.probes").joinpath("cells", row.cell).read_text("utf-8")
-        _, _, code = code.partition('"""\n')  # without the docstring of the file
-        return (
-            f"# {row.title}: reads {row.reads}.\n"
-            f"# It {row.never}. Paste what it prints into the assistant.\n{code.lstrip()}"
-        )
+        return _build_own_cell(row)
     order = {
         "rows": [row.id],
         "marker": "",
@@ -60,6 +55,37 @@ def build_cell(row: Probe) -> str:
         "result = subprocess.run([sys.executable, '-c', CODE, ORDER], stdin=subprocess.DEVNULL, "
         f"capture_output=True, text=True, timeout={row.seconds + 30:.0f})\n"
         "print(result.stdout.strip() or result.stderr[-1000:])\n"
+    )
+
+
+# The end of a cell that looks at variables: whatever they are, it prints one line, and leaves no
+# name behind.
+_LOOK = """
+
+def assistant_check():
+    import json
+
+    try:
+        found = assistant_look(**assistant_names())
+        document = {"assistant_probe": 1, "rows": {ROW: found}}
+        print(json.dumps(document, default=str))
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        print(f"Nothing was read ({said}). Put your own names into the cell's first function.")
+
+
+assistant_check()
+del assistant_names, assistant_look, assistant_check
+"""
+
+
+def _build_own_cell(row: Probe) -> str:
+    code = resources.files("assistant.probes").joinpath("cells", row.cell).read_text("utf-8")
+    _, _, code = code.partition('"""\n')  # without the docstring of the file
+    return (
+        f"# {row.title}: reads {row.reads}.\n"
+        f"# It {row.never}. Paste what it prints into the assistant.\n\n\n"
+        f"{code.strip()}\n{_LOOK.replace('ROW', json.dumps(row.id))}"
     )
 
 

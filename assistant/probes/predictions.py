@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from assistant.probes.causes import ONE_CHANNEL, ONE_CLASS, SOFTMAX, THRESHOLD
+from assistant.probes.causes import ONE_CHANNEL, ONE_CLASS, SOFTMAX
 from assistant.probes.document import (
     Document,
     Facts,
@@ -55,6 +55,10 @@ class _Scores:
     @property
     def is_mask(self) -> bool:
         return len(self.shape) > 2
+
+    @property
+    def is_raw(self) -> bool:
+        return self.low < 0 or self.high > 1
 
     @property
     def is_constant(self) -> bool:
@@ -139,12 +143,12 @@ def _complaints(scores: _Scores) -> Iterator[Verdict]:
             (IOU,) if scores.is_mask else (CHANCE,),
         )
     if scores.classes == 1 and scores.is_mask:
-        raw = scores.low < 0 or scores.high > 1
+        kind = "raw scores" if scores.is_raw else "probabilities"
         yield Verdict(
             "warn",
-            f"There is one output channel, with {'raw scores' if raw else 'values'} from "
-            f"{scores.low:.3g} to {scores.high:.3g}: argmax over it is always 0.",
-            "Use mask = scores.sigmoid() > 0.5." if raw else "Use mask = scores > 0.5.",
+            f"There is one output channel, with {kind} from {scores.low:.3g} to {scores.high:.3g}: "
+            "argmax over it is always 0.",
+            f"Use mask = scores{'.sigmoid()' if scores.is_raw else ''} > 0.5.",
             (IOU,),
         )
     if scores.is_chances and scores.classes > 1:
@@ -169,16 +173,11 @@ def _clues(scores: _Scores) -> Iterator[Clue]:
         text = f"{seen} and add up to 1." if scores.is_chances else f"{seen}: raw scores."
         for topic in (CHANCE, TWICE):
             yield Clue(topic, "confirmed" if scores.is_chances else "ruled_out", text, SOFTMAX)
+    elif scores.is_mask and not scores.is_raw:  # what was made of raw scores is not known
+        yield Clue(IOU, "ruled_out", f"{seen}: no raw scores.", _RAW)
+    if scores.classes > 1 and scores.is_mask:
         text = f"There are {scores.classes:g} output channels."
         yield Clue(IOU, "ruled_out", text, ONE_CHANNEL)
-        yield Clue(IOU, "ruled_out", text, _RAW)
-    elif scores.is_mask:
-        yield Clue(IOU, "confirmed", "There is one output channel.", ONE_CHANNEL)
-        raw = scores.low < 0 or scores.high > 1
-        yield Clue(IOU, "confirmed" if raw else "ruled_out", f"{seen}.", _RAW)
-        if raw:
-            yield Clue(IOU, "confirmed", f"{seen}.", THRESHOLD)
-    if scores.classes > 1 and scores.is_mask:
         one = scores.is_one_class
         text = "One class for all pixels." if one else f"{scores.guessed:g} classes are answered."
         yield Clue(IOU, "confirmed" if one else "ruled_out", text, ONE_CLASS)

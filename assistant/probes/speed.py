@@ -28,7 +28,12 @@ SLOW, ACCURACY = "vit-training-slow", "vit-accuracy-low"
 _STEP = r"every step|each step|float32"
 _WAITS = r"GPU (?:waits|is waiting)|waits? for (?:images|data)|data ?loading"
 _COARSE = r"\bcoarse\b|few tokens|patch(?:es)? (?:are |is )?too (?:large|big)"
+# "Training starts from random weights", "Not using pre-trained weights", "trained from scratch on"
+_SCRATCH = r"random weights|from scratch|pre-?trained weights"
+# "on too few images", "ViTs need more data"
+_HUNGRY = r"too few images|more data|too little data|from scratch"
 _FEW_TOKENS, _MANY_TOKENS = 16, 100
+_ENOUGH = 1_000_000  # images on which a ViT learns from nothing
 _SMALL = 8  # images of a batch that leave a GPU idle
 _LARGE = 256  # pixels of a side beyond which a ViT gets slow
 
@@ -51,11 +56,19 @@ class _Setup:
     side: float
     patch: float
     workers: float | None
+    norms: float
+    untouched: float
+    examples: float | None
 
     @property
     def is_full(self) -> bool:
         """Full precision where half of it would do."""
         return self.model_dtype == "float32" and not self.is_mixed and self.precision == "highest"
+
+    @property
+    def is_new(self) -> bool:
+        """Its normalisation layers are as they are made: neither pretrained nor trained much."""
+        return self.norms >= 2 and self.untouched == self.norms
 
     @property
     def tokens(self) -> float:
@@ -116,6 +129,14 @@ def _complaints(setup: _Setup) -> Iterator[Verdict]:
             "Enlarge the images, or use smaller patches.",
             (ACCURACY,),
         )
+    if setup.is_new:
+        yield Verdict(
+            "warn",
+            f"All {setup.norms:g} normalisation layers are as they are made: the model has random "
+            "weights.",
+            "Begin with pretrained weights: weights=… (torchvision) or pretrained=True (timm).",
+            (SLOW, ACCURACY),
+        )
     if _differs(setup):
         yield Verdict(
             "warn",
@@ -144,6 +165,14 @@ def _clues(setup: _Setup) -> Iterator[Clue]:
             yield Clue(ACCURACY, "confirmed", text, _COARSE)
         elif setup.tokens >= _MANY_TOKENS:
             yield Clue(ACCURACY, "ruled_out", text, _COARSE)
+    if setup.is_new:
+        text = f"All {setup.norms:g} normalisation layers are as they are made."
+        yield Clue(SLOW, "confirmed", text, _SCRATCH)
+        if setup.examples is not None and setup.examples < _ENOUGH:
+            text = f"{text} There are {setup.examples:,.0f} images."
+            yield Clue(ACCURACY, "confirmed", text, _HUNGRY)
+    if setup.examples is not None and setup.examples >= _ENOUGH:
+        yield Clue(ACCURACY, "ruled_out", f"There are {setup.examples:,.0f} images.", _HUNGRY)
     text = f"The model is {setup.model_dtype}, the batch {setup.batch_dtype}."
     if _differs(setup):
         yield Clue("dtype-mismatch", "confirmed", text, FORMATS)
@@ -182,6 +211,9 @@ def _read(document: Document) -> _Setup | None:
         side=max(shape[-2:]) if len(shape) == 4 else 0.0,
         patch=get_number(document, "patch") or 0.0,
         workers=get_number(document, "workers"),
+        norms=get_number(document, "norms") or 0.0,
+        untouched=get_number(document, "untouched") or 0.0,
+        examples=get_number(document, "examples"),
     )
 
 
@@ -201,5 +233,7 @@ def _facts(setup: _Setup) -> Facts:
         ("precision", _format(setup)),
         ("torch.compile", "yes" if setup.is_compiled else "no"),
         ("loader: workers", workers),
+        ("loader: images", "" if setup.examples is None else f"{setup.examples:,.0f}"),
+        ("new normalisation layers", f"{setup.untouched:g} of {setup.norms:g}"),
         ("image side", f"{setup.side:g}" if setup.side else ""),
     )

@@ -35,6 +35,7 @@ _PEAK = r"max_lr|OneCycle"
 # rates between which nothing is far off: Adam's kind moves each weight by about the rate itself
 _ADAM, _SGD = (1e-6, 1e-2), (1e-5, 1.0)
 _USUAL_ADAM, _USUAL_SGD = (1e-5, 2e-3), (1e-3, 0.2)
+_GENTLE_ADAM, _GENTLE_SGD = 2e-4, 2e-3  # the most that pretrained layers take without harm
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,7 @@ def _rate_clues(model: _Model) -> Iterator[Clue]:
     if len(rates) > 1 or model.is_head_only:
         text = said if len(rates) > 1 else "Only the head is trained."
         yield Clue(TRANSFER, "ruled_out", text, _ONE_RATE)
-    elif model.head is not None and not model.peaks:
+    elif model.head is not None and rates[0] > (_GENTLE_ADAM if model.is_adam else _GENTLE_SGD):
         yield Clue(TRANSFER, "confirmed", f"{said} It is one for all layers.", _ONE_RATE)
     if len(model.peaks) > 1 and len(set(model.peaks)) == 1:
         text = f"OneCycleLR takes all {len(model.peaks)} groups up to {model.peaks[0]:g}."

@@ -1,15 +1,16 @@
 """A learner's notebook for each state that the cells look at: real tensors and small real models.
 
-    python -m tests.probes.cell_states torch|yolo|sam
+    python -m tests.probes.cell_states
 
-runs each cell in each of its states and prints {state: {printed, unchanged}}. Only a process of its
-own imports it, because torch is slow to load.
+runs each cell in each of its states, as far as the packages are there, and prints {state: {printed,
+unchanged}}. Only a process of its own imports it, because torch is slow to load.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import io
 import json
 import sys
@@ -43,13 +44,29 @@ class Net(nn.Module):
         return scores.softmax(1) if self.softmax else scores
 
 
-class Patches(nn.Module):
-    """The first layer of a ViT and a head."""
+class Stubborn(nn.Module):
+    """Counts its calls in a buffer and drops values in eval mode too."""
 
-    def __init__(self, patch: int) -> None:
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = decided()
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return nn.functional.dropout(self.net(images), 0.1, training=True)
+
+
+class Patches(nn.Module):
+    """The first layer of a ViT, its normalisation layers, and a head."""
+
+    def __init__(self, patch: int, *, trained: bool = True) -> None:
         super().__init__()
         self.embed = nn.Conv2d(3, 4, patch, stride=patch)
+        self.norms = nn.ModuleList([nn.LayerNorm(4), nn.LayerNorm(4)])
         self.head = nn.Linear(4, 10)
+        if trained:
+            nn.init.constant_(self.norms[0].weight, 0.7)
 
 
 def images(count: int = 16, side: int = 32) -> torch.Tensor:
@@ -117,6 +134,7 @@ def labels_states() -> Iterator[State]:
         ("sound masks", square(1, 40), nn.Conv2d(3, 2, 1)),
         ("small object", square(), nn.Conv2d(3, 2, 1)),
         ("shares", torch.eye(10)[right], Net()),
+        ("yes and no", right > 4, 2),
         ("a list", right.tolist(), 10),
         ("a picture", Image.fromarray(square(255)[0].numpy().astype(numpy.uint8)), 2),
     ):
@@ -138,6 +156,7 @@ def normalization_states() -> Iterator[State]:
         ("equal", images()[:1].repeat(8, 1, 1, 1)),
         ("nan", images().masked_fill(images() > 2, float("nan"))),
         ("double", images().double().numpy()),
+        ("with its labels", [images(), torch.arange(16)]),
     ):
         yield "normalization", name, {"images": batch}
 
@@ -171,6 +190,10 @@ def trainable_states() -> Iterator[State]:
         group["params"] = list(part.parameters())
     torch.optim.lr_scheduler.OneCycleLR(again, max_lr=1e-3, total_steps=10)
     yield "trainable", "one peak", {"model": grouped, "optimizer": again}
+    slow = Net()
+    gentle = torch.optim.AdamW(slow.parameters(), lr=1e-4)
+    torch.optim.lr_scheduler.LinearLR(gentle, 1e-6)  # a warm-up begins near 0
+    yield "trainable", "warming up", {"model": slow, "optimizer": gentle}
     head = Net()
     head.body.requires_grad_(False)
     only = torch.optim.SGD(head.fc.parameters(), lr=0.01)
@@ -198,21 +221,73 @@ def predictions_states() -> Iterator[State]:
         ("mask, two channels", wide, images()),
         ("mask, one channel", nn.Conv2d(3, 1, 1), images()),
         ("mask, all background", blank, images()),
-        ("evaluated", Net().eval(), images()),
-        ("bytes", Net(), (plain() * 255).byte()),
+        ("evaluated", nn.Sequential(nn.Dropout(), decided()).eval(), images()),
+        ("bytes", decided(), (plain() * 255).byte()),
+        ("stubborn", Stubborn(), images()),
+        ("sure of a mask", nn.Sequential(nn.Conv2d(3, 1, 1), nn.Sigmoid()), images()),
     ):
         yield "predictions", name, {"model": model, "images": batch}
 
 
 def speed_states() -> Iterator[State]:
-    loader = torch.utils.data.DataLoader(torch.zeros(8, 1), num_workers=0)
+    loader = torch.utils.data.DataLoader(torch.zeros(800, 1), num_workers=0)
     for name, model, batch in (
+        ("new weights", Patches(16, trained=False), images(8, 224)),
         ("on the CPU", Patches(16), images(8, 224)),
         ("coarse patches", Patches(16), images(8, 32)),
         ("half", Patches(16).bfloat16(), images(8, 224)),
         ("half, both", Patches(16).bfloat16(), images(8, 224).bfloat16()),
     ):
         yield "speed", name, {"model": model, "images": batch, "train_loader": loader}
+
+
+def library_states() -> Iterator[State]:
+    """Models as torchvision and timm build them, without a download."""
+    import timm
+    from torchvision.models import resnet18
+    from torchvision.models.segmentation import lraspp_mobilenet_v3_large
+
+    net = resnet18(num_classes=10)
+    yield "labels", "resnet18", {"labels": torch.arange(8), "model": net}
+    yield "trainable", "resnet18", with_optimizer(net.requires_grad_(False), lr=1e-3)
+    segmenter = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=3)
+    yield "predictions", "lraspp", {"model": segmenter, "images": images(4, 64)}
+    vit = timm.create_model("vit_tiny_patch16_224", num_classes=10)
+    loader = torch.utils.data.DataLoader(torch.zeros(800, 1))
+    batch = images(4, 224)
+    yield "speed", "vit_tiny", {"model": vit, "images": batch, "train_loader": loader}
+
+
+def odd_states() -> Iterator[State]:
+    """What a notebook may hold instead; the cell has one plain line for it."""
+    right = torch.arange(64) % 10
+    photo = numpy.zeros((4, 4, 3), dtype=numpy.uint8)
+    point = {"point_coords": numpy.ones((1, 2)), "point_labels": numpy.ones(1)}
+    for row, name, notebook in (
+        ("labels", "nothing defined", {}),
+        ("labels", "with images", {"labels": (images(), right), "model": 10}),
+        ("labels", "none", {"labels": right[:0], "model": 10}),
+        ("labels", "words", {"labels": ["cat", "dog"], "model": 10}),
+        ("labels", "no model", {"labels": right, "model": "resnet18"}),
+        ("normalization", "nothing defined", {}),
+        ("normalization", "a dictionary", {"images": {"image": images()}}),
+        ("normalization", "one number", {"images": torch.tensor(1.0)}),
+        ("trainable", "nothing defined", {}),
+        ("trainable", "no optimizer", {"model": Net(), "optimizer": None}),
+        ("predictions", "nothing defined", {}),
+        ("predictions", "no weights", {"model": nn.ReLU(), "images": images()}),
+        ("predictions", "grey images", {"model": Net(), "images": images()[:, :1]}),
+        ("predictions", "another device", {"model": Net().to("meta"), "images": images()}),
+        ("predictions", "words", {"model": Net(), "images": "cat.jpg"}),
+        ("speed", "nothing defined", {}),
+        ("speed", "words", {"model": Net(), "images": "cat.jpg", "train_loader": None}),
+        ("boxes", "nothing defined", {}),
+        ("boxes", "no results", {"model": Net(), "results": [], "picture": photo}),
+        ("boxes", "a stream", {"model": Net(), "results": iter([1]), "picture": photo}),
+        ("prompts", "nothing defined", {}),
+        ("prompts", "an odd list", {**point, "predictor": Net(), "image": [[1], [1, 2]]}),
+    ):
+        yield row, f"odd, {name}", notebook
 
 
 def yolo_states() -> Iterator[State]:
@@ -281,13 +356,15 @@ def small_sam() -> Any:
 
 # --- running -------------------------------------------------------------------------------------
 
-STATES = {
-    "torch": (
-        labels_states, normalization_states, trainable_states, predictions_states, speed_states,
-    ),
-    "yolo": (yolo_states,),
-    "sam": (sam_states,),
-}  # fmt: skip
+# The packages that the states of a group need
+STATES = (
+    ((), (labels_states, normalization_states, trainable_states, predictions_states)),
+    ((), (speed_states, odd_states)),
+    (("timm", "torchvision"), (library_states,)),
+    (("ultralytics",), (yolo_states,)),
+    (("segment_anything",), (sam_states,)),
+)
+OTHERS = {"error": 1, "json": 2, "found": 3, "batch": 4}  # names of the learner's own
 
 
 def run(row: str, notebook: dict[str, Any]) -> dict[str, Any]:
@@ -295,6 +372,7 @@ def run(row: str, notebook: dict[str, Any]) -> dict[str, Any]:
     cell = build_cell(next(probe for probe in PROBES if probe.id == row))
     if "box" in notebook:
         cell = cell.replace("box=None", "box=box")
+    notebook = {**OTHERS, **notebook}
     names, before = sorted(notebook), {name: shot(value) for name, value in notebook.items()}
     random = torch.get_rng_state()
     printed = io.StringIO()
@@ -314,6 +392,8 @@ def shot(value: Any) -> Any:
         return {name: shot(one) for name, one in value.state_dict().items()}, modes, grads
     if isinstance(value, torch.optim.Optimizer):
         return repr(value.state_dict())
+    if torch.is_tensor(value) and value.is_meta:  # it has no values
+        return value.dtype, value.shape
     if torch.is_tensor(value):
         raw = value.detach().reshape(-1).contiguous().view(torch.uint8).numpy()
         return value.dtype, value.shape, hashlib.sha256(raw.tobytes()).hexdigest()
@@ -323,14 +403,17 @@ def shot(value: Any) -> Any:
     return shot(inner) if isinstance(inner, nn.Module) else repr(value)[:10_000]
 
 
-def main(which: str) -> None:
+def main() -> None:
     torch.manual_seed(0)
     found = {}
-    for states in STATES[which]:
-        for row, name, notebook in states():
-            found[f"{row}: {name}"] = run(row, notebook)
+    with contextlib.redirect_stdout(sys.stderr):  # Ultralytics has much to say
+        for packages, groups in STATES:
+            if any(importlib.util.find_spec(name) is None for name in packages):
+                continue
+            for row, name, notebook in (state for group in groups for state in group()):
+                found[f"{row}: {name}"] = run(row, notebook)
     print(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

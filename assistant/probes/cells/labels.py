@@ -1,17 +1,22 @@
 """Cell `labels`: which labels there are, beside the number of outputs of the model."""
 
 
-def check_labels(labels=labels, model=model):  # your names right of each "="; model: or its classes
-    import json
+def assistant_names():  # right of each "=": your names; model may also be a number of classes
+    return dict(labels=labels, model=model)
 
+
+def assistant_look(labels, model):
     import numpy
     import torch
 
     if not torch.is_tensor(labels):
         labels = torch.as_tensor(numpy.array(labels))
-    values, counts = torch.unique(labels.detach().cpu(), return_counts=True)
+    kind = str(labels.dtype)
+    labels = labels.detach().cpu()
+    labels = labels.byte() if labels.dtype == torch.bool else labels
+    values, counts = torch.unique(labels, return_counts=True)
     found = {
-        "dtype": str(labels.dtype),
+        "dtype": kind,
         "shape": list(labels.shape),
         "distinct": len(values),
         "values": values[:20].tolist(),
@@ -27,8 +32,4 @@ def check_labels(labels=labels, model=model):  # your names right of each "="; m
             outputs = getattr(layer, "out_features", getattr(layer, "out_channels", None))
             if isinstance(outputs, int) and "aux" not in name:
                 found.update(layer=name, outputs=outputs)
-    print(json.dumps({"assistant_probe": 1, "rows": {"labels": found}}))
-
-
-check_labels()
-del check_labels
+    return found

@@ -1,16 +1,19 @@
 """Cell `normalization`: the scale and the form of a batch of images."""
 
 
-def check_batch(batch=images):  # your name right of "=": a batch as the model gets it
-    import json
+def assistant_names():  # right of "=": your name for a batch, as the model gets it
+    return dict(batch=images)
 
+
+def assistant_look(batch):
     import numpy
     import torch
 
+    batch = batch[0] if isinstance(batch, (tuple, list)) else batch  # (images, labels)
     found = {"dtype": str(getattr(batch, "dtype", type(batch).__name__))}
     batch = batch.detach() if torch.is_tensor(batch) else torch.as_tensor(numpy.array(batch))
     found["shape"] = list(batch.shape)
-    sample = batch[:64].double().cpu()
+    sample = (batch[:64] if batch.ndim == 4 else batch).cpu().double()
     found["nan"] = 1 - torch.isfinite(sample).double().mean().item()
     sample = sample.nan_to_num(0, 0, 0)
     found["low"], found["high"] = sample.min().item(), sample.max().item()
@@ -22,8 +25,4 @@ def check_batch(batch=images):  # your name right of "=": a batch as the model g
     found["channels_last"] = axis == sample.ndim - 1
     channels = sample.movedim(axis, 0).flatten(1)[:4]
     found["mean"], found["std"] = channels.mean(1).tolist(), channels.std(1).tolist()
-    print(json.dumps({"assistant_probe": 1, "rows": {"normalization": found}}))
-
-
-check_batch()
-del check_batch
+    return found
