@@ -70,7 +70,8 @@ class Names:
             return
         line = (
             f"{self._cookie}={self._make()}; Path={self._prefix or '/'}; Max-Age={_SECONDS}; "
-            "HttpOnly; SameSite=Strict"
+            # Lax, as a link on a course's page must find the conversations too; it lets nobody in
+            "HttpOnly; SameSite=Lax"
         )
 
         async def named(message: MutableMapping[str, Any]) -> None:

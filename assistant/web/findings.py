@@ -17,6 +17,7 @@ FINDING_WORDS = {
     "refused": "– not run",
     "timeout": "– took too long, stopped",
 }
+_WIDEST = 32  # name that the values are lined up behind
 
 
 def render_finding(finding: Finding, *, title: str = "") -> str:
@@ -47,7 +48,7 @@ def _when(finding: Finding) -> str:
 
 def _facts(finding: Finding) -> str:
     """The values, folded; the block has a copy button."""
-    width = max(len(name) for name, _ in finding.facts)
+    width = min(_WIDEST, max(len(name) for name, _ in finding.facts))
     block = fence("\n".join(f"{name:<{width}}  {value}" for name, value in finding.facts))
     count = len(finding.facts)
     words = "1 value" if count == 1 else f"{count} values"

@@ -39,7 +39,7 @@ class Nonces:
         self,
         *,
         lifetime: float = LONGEST,
-        capacity: int = 4096,
+        capacity: int = 16_384,
         clock: Callable[[], float] = time.monotonic,
         make: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:

@@ -232,10 +232,10 @@ def _wire_rest(wire: Wire, parts: Parts, page: gr.Blocks) -> None:
     room, shown = wire.room, wire.shown
 
     async def stop(request: gr.Request) -> Outputs:
-        return shown.fill(room.stop(wire.visitor(request)))
+        return shown.fill(await room.stop(wire.visitor(request)))
 
     async def clear(request: gr.Request) -> Outputs:
-        return shown.fill(room.clear(wire.visitor(request)))
+        return shown.fill(await room.clear(wire.visitor(request)))
 
     async def status() -> Outputs:
         return room.status(), gr.Timer(active=not room.is_ready())
@@ -257,7 +257,7 @@ def _wire_rest(wire: Wire, parts: Parts, page: gr.Blocks) -> None:
 
 def _candidate(wire: Wire, position: int) -> Callable[..., Any]:
     async def show(request: gr.Request) -> Outputs:
-        return wire.shown.fill(wire.room.show_candidate(wire.visitor(request), position))
+        return wire.shown.fill(await wire.room.show_candidate(wire.visitor(request), position))
 
     return show
 

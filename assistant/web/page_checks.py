@@ -167,7 +167,7 @@ def _opener(room: Room, parts: CheckParts) -> Callable[..., Any]:
         if nonce or row not in parts.infos:
             return tuple(gr.skip() for _ in range(2 + len(parts.form)))
         filled = parts.fill_form(row, room.checks.cell(row))
-        return gr.Accordion(open=True), gr.Dropdown(value=row), *filled
+        return gr.Accordion(open=True), gr.update(value=row), *filled
 
     return open_form
 
@@ -191,16 +191,16 @@ def _wire_target(
 
     async def refresh(request: gr.Request) -> Outputs:
         found = await choices()
-        view = room.renew(visitor(request))
+        view = await room.renew(visitor(request))
         if view.target not in {name for _, name in found} and found:
-            view = room.aim(visitor(request), found[0][1])
+            view = await room.aim(visitor(request), found[0][1])
         return with_choices(view, found)
 
     async def aim(target: str, request: gr.Request) -> Outputs:
-        return shown.fill(room.aim(visitor(request), str(target or "")))
+        return shown.fill(await room.aim(visitor(request), str(target or "")))
 
     async def renew(request: gr.Request) -> Outputs:
-        return shown.fill(room.renew(visitor(request)))
+        return shown.fill(await room.renew(visitor(request)))
 
     page.load(opened, None, shown.all, **QUIET)
     parts.refresh.click(refresh, None, shown.all, **QUIET)

@@ -7,10 +7,11 @@ from the browser. A probe runs only when its click redeems a permit.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from assistant.events import Probed
 from assistant.followup import build_followup
@@ -28,7 +29,17 @@ from assistant.web.shelf import Shelf
 from assistant.web.talk import Assistant, Order, Talk, can_judge, is_broken
 
 SESSIONS = 500
+LEFT = 1000  # pages that have gone and may come back
 STILL = "It still fails."  # what "Didn't help" asks
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is remembered of a page that has gone: its conversation and the Python it looked at."""
+
+    key: str
+    target: str
+    is_chosen: bool
 
 
 class Room:
@@ -47,37 +58,42 @@ class Room:
         self._shelf = Shelf(history if history is not None else open_history(None))
         self._talk = Talk(assistant, self.checks, self._shelf)
         self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._left: OrderedDict[str, Left] = OrderedDict()
+        self._entering = asyncio.Lock()
 
     # --- coming and going ------------------------------------------------------------------------
 
     async def open(self, visitor: Visitor) -> View:
         """A page was opened: bring back this browser's conversation."""
-        session = self._session(visitor)
-        targets = await self.checks.targets()
-        if not session.target and targets:
-            session.target = targets[0].name
+        session = await self._enter(visitor)
         if not session.exchanges:
             await self._bring_back(session, await self._shelf.current(visitor.owner))
         self.checks.renew(session)
         return self._talk.view(session)
 
-    def stop(self, visitor: Visitor) -> View:
+    async def stop(self, visitor: Visitor) -> View:
         """Stop what runs for this page; the streams' own handlers say so in the chat."""
-        session = self._session(visitor)
+        session = await self._enter(visitor)
         session.stop()
         return self._talk.view(session)
 
-    def clear(self, visitor: Visitor) -> View:
+    async def clear(self, visitor: Visitor) -> View:
         """Stop, and begin a new conversation; the old one stays among the past ones."""
-        session = self._session(visitor)
+        session = await self._enter(visitor)
         session.clear()
         self._shelf.remember(session)
         return self._talk.view(session)
 
     def close(self, visitor: Visitor) -> None:
-        """The page has gone: stop everything behind it and forget it."""
+        """The page has gone: stop everything behind it and forget it.
+
+        A laptop that sleeps looks like that too: which conversation it was, is remembered.
+        """
         session = self._sessions.pop(visitor.id, None)
         if session is not None:
+            self._left[visitor.id] = Left(session.key, session.target, session.is_chosen)
+            while len(self._left) > LEFT:
+                self._left.popitem(last=False)
             session.clear()
         self.checks.forget(visitor)
 
@@ -100,7 +116,7 @@ class Room:
 
     async def ask(self, visitor: Visitor, text: str) -> AsyncGenerator[View, None]:
         """Answer what was typed; the last view says whether the text is done with."""
-        session = self._session(visitor)
+        session = await self._enter(visitor)
         if not text.strip():
             line = "There is nothing to read yet. Paste an error, or ask in plain words."
             yield replace(self._talk.say(session, line), settled=True)
@@ -112,7 +128,7 @@ class Room:
 
     async def resume(self, visitor: Visitor) -> AsyncGenerator[View, None]:
         """Answer the last question again, in the place of the answer that was broken off."""
-        session = self._session(visitor)
+        session = await self._enter(visitor)
         last = session.last
         if last is None or not is_broken(session):
             yield self._talk.say(session, "There is nothing to resume.")
@@ -126,9 +142,9 @@ class Room:
             async for view in views:
                 yield view
 
-    def show_candidate(self, visitor: Visitor, position: int) -> View:
+    async def show_candidate(self, visitor: Visitor, position: int) -> View:
         """Add another candidate's entry to the chat."""
-        session = self._session(visitor)
+        session = await self._enter(visitor)
         snapshot = self._assistant.snapshot()
         if snapshot is None or not 0 <= position < len(session.candidates):
             return self._talk.say(session, "That candidate is no longer there. Ask again, please.")
@@ -149,7 +165,7 @@ class Room:
         parameters: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[View, None]:
         """Redeem the permit and run its check; without a good permit nothing is run."""
-        session = self._session(visitor)
+        session = await self._enter(visitor)
         redeem = self.checks.redeem(visitor, permit, target=target, parameters=parameters)
         row, reason = await redeem
         self.checks.renew(session)
@@ -160,30 +176,40 @@ class Room:
             line = f"**Nothing was run**: {reason}. Press the button again."
             yield self._talk.say(session, line)
             return
-        order = Order(last or self._shelf.begin(session), target=target or None)
-        if row == CHECK_ALL and last is not None:
-            last.record = replace(
-                last.record, state="running", sentences=(), dropped=(), notices=()
-            )
-            lead = "**Your question, with what the quick checks of this machine say:**"
-            order = replace(order, text=last.record.text, check=True, lead=lead)
-        else:
-            order = replace(order, probe=row, parameters=parameters)
+        order = self._order(session, row, target=target, parameters=parameters)
         async with aclosing(self._talk.run(session, order)) as views:
             async for view in views:
                 yield view
+        if order.check and last is not None and order.keeping.record.state == "done":
+            await self._shelf.replace(last, order.keeping.record)
+            yield self._talk.view(session)
 
-    def aim(self, visitor: Visitor, target: str) -> View:
+    def _order(
+        self, session: Session, row: str, *, target: str, parameters: Mapping[str, str] | None
+    ) -> Order:
+        """What a granted press of a button runs."""
+        last, place = session.last, target or None
+        if row == CHECK_ALL and last is not None:
+            lead = "**Your question, with what the quick checks of this machine say:**"
+            aside = self._shelf.aside(session)
+            return Order(aside, last.record.text, target=place, check=True, lead=lead)
+        proves = self._talk.entries().get(session.proving)
+        keeping = last or self._shelf.begin(session)
+        if proves is not None:
+            keeping = self._shelf.aside(session)
+        return Order(keeping, probe=row, target=place, parameters=parameters, proves=proves)
+
+    async def aim(self, visitor: Visitor, target: str) -> View:
         """The reader chose an environment: the buttons are for that one now."""
-        session = self._session(visitor)
+        session = await self._enter(visitor)
         if target != session.target:
             session.target, session.is_chosen = target, True
         self.checks.renew(session)
         return self._talk.view(session)
 
-    def renew(self, visitor: Visitor) -> View:
+    async def renew(self, visitor: Visitor) -> View:
         """Fresh permits for a page that has been open for a while."""
-        session = self._session(visitor)
+        session = await self._enter(visitor)
         self.checks.renew(session)
         return self._talk.view(session)
 
@@ -191,7 +217,7 @@ class Room:
         self, visitor: Visitor, permit: str, *, target: str
     ) -> tuple[Finding | None, str, View]:
         """Redeem the panel's permit and read the memory; the finding or why there is none."""
-        session = self._session(visitor)
+        session = await self._enter(visitor)
         row, reason = await self.checks.redeem(visitor, permit, target=target)
         session.permits[PANEL] = self.checks.issue(visitor, "memory", target=session.target)
         finding = None
@@ -205,7 +231,7 @@ class Room:
         self, visitor: Visitor, sample: tuple[float, float] | None, *, most: int
     ) -> tuple[tuple[float, float], ...]:
         """Remember a reading of the panel; return the last ones."""
-        session = self._session(visitor)
+        session = self._sessions.get(visitor.id) or Session(visitor)
         session.samples = [*session.samples, *([sample] if sample else [])][-most:]
         return tuple(session.samples)
 
@@ -213,30 +239,31 @@ class Room:
 
     async def fixed(self, visitor: Visitor) -> View:
         """It helped: keep that, and offer what proves it."""
-        session = self._session(visitor)
+        session = await self._enter(visitor)
         last = session.last
         if last is None or not can_judge(last.record):
             return self._talk.say(session, "There is no fix to judge.")
         await self._shelf.judge(last, "fixed")
-        entry = self._talk.entries().get(last.record.fix.entry) if last.record.fix else None
+        session.proving = last.record.fix.entry if last.record.fix else ""
+        entry = self._talk.entries().get(session.proving)
         parts = [f"**Noted: “{escape(entry.title if entry else 'this fix')}” helped.**"]
         if entry is not None and entry.check.strip():
             parts.append(f"To be sure, check it:\n\n{guide_markdown(entry.check)}")
         self.checks.offer(session, session.offered)
-        if session.offers:
-            parts.append("The checks below look at it on this machine.")
+        if any(one.permit for one in session.offers):
+            parts.append("The checks below look on this machine whether the fault is gone.")
         return self._talk.say(session, "\n\n".join(parts))
 
     async def failed(self, visitor: Visitor) -> AsyncGenerator[View, None]:
         """It did not help: keep that, and show the next best entry with what differs."""
-        session = self._session(visitor)
+        session = await self._enter(visitor)
         last = session.last
         if last is None or not can_judge(last.record):
             yield self._talk.say(session, "There is no fix to judge.")
             return
         session.stop()
-        await self._shelf.judge(last, "not_fixed")
         following = build_followup(last.record, self._talk.entries(), tried=session.tried)
+        await self._shelf.judge(last, "not_fixed")
         if following is None:
             line = (
                 "**Noted.** The guide has no other entry that comes near. The help packet below "
@@ -257,7 +284,7 @@ class Room:
 
     async def open_past(self, visitor: Visitor, key: str) -> View:
         """Go on with a past conversation."""
-        session = self._session(visitor)
+        session = await self._enter(visitor)
         if not await self._bring_back(session, key):
             return self._talk.say(session, "That conversation is no longer there.")
         self._shelf.remember(session)
@@ -265,7 +292,7 @@ class Room:
 
     async def delete_past(self, visitor: Visitor, key: str) -> View:
         """Forget a past conversation, also where a page shows it."""
-        session = self._session(visitor)
+        session = await self._enter(visitor)
         if await self._shelf.delete(visitor.owner, key):
             for one in self._sessions.values():
                 if one.key == key:
@@ -283,20 +310,35 @@ class Room:
 
     # --- sessions and views ----------------------------------------------------------------------
 
-    def _session(self, visitor: Visitor) -> Session:
+    async def _enter(self, visitor: Visitor) -> Session:
+        """The page's session; what it showed comes back if it was forgotten while away."""
         session = self._sessions.get(visitor.id)
         if session is None:
-            session = self._sessions[visitor.id] = Session(visitor)
+            async with self._entering:
+                session = self._sessions.get(visitor.id) or await self._begin(visitor)
         self._sessions.move_to_end(visitor.id)
         while len(self._sessions) > SESSIONS:
             self.close(next(iter(self._sessions.values())).visitor)
+        return session
+
+    async def _begin(self, visitor: Visitor) -> Session:
+        session = Session(visitor)
+        left = self._left.pop(visitor.id, None)
+        if left is not None:
+            session.target, session.is_chosen = left.target, left.is_chosen
+            await self._bring_back(session, left.key)
+        else:
+            targets = await self.checks.targets()
+            session.target = targets[0].name if targets else ""
+        self._sessions[visitor.id] = session
+        self.checks.renew(session)
         return session
 
     async def _bring_back(self, session: Session, key: str) -> bool:
         records = await self._shelf.load(session.visitor.owner, key)
         if not records:
             return False
-        self._shelf.restore(session, key, records, self.checks.infos)
+        await self._shelf.restore(session, key, records, self.checks.infos)
         self.checks.offer(session, session.offered)
         session.can_check = any(map(self.checks.is_quick, session.offered))
         return True

@@ -16,6 +16,7 @@ from assistant.keeping import Keeping
 from assistant.types import Conversation, Match
 from assistant.web.browser import Visitor
 from assistant.web.messages import Answer
+from assistant.web.proof import Proof
 from assistant.web.stream import Stream
 
 EXCHANGES = 40  # that a chat shows
@@ -26,13 +27,15 @@ ChatMessage = dict[str, str]
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """A question (Markdown, '' if a button was pressed) and its answer; `fixed` is a ready one.
-    `lead` stands before the answer, if that shows the entry `lead_for` ('' for any)."""
+    `lead` stands before the answer, if that shows the entry `lead_for` ('' for any). `proof` is
+    what a check after "Fixed it" means; then the answer is its findings."""
 
     question: str = ""
     answer: Answer = field(default_factory=Answer)
     fixed: str = ""
     lead: str = ""
     lead_for: str = ""
+    proof: Proof | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class View:
 class Session:
     """One open page. `key` names its conversation in the history; `kept` are the questions of that
     conversation in order; `offered` are checks that can tell more about the last one, run or not;
+    `proving` is the entry that the reader said to have helped, '' once something new is asked;
     `samples` are (used, total) GiB that the memory panel has read."""
 
     visitor: Visitor = field(default_factory=lambda: Visitor(""))
@@ -88,6 +92,7 @@ class Session:
     offered: tuple[str, ...] = ()
     offers: tuple[Offer, ...] = ()
     can_check: bool = False
+    proving: str = ""
     permits: dict[str, str] = field(default_factory=dict)
     samples: list[tuple[float, float]] = field(default_factory=list)
 
@@ -122,5 +127,5 @@ class Session:
         self.shown.clear()
         self.kept.clear()
         self.conversation, self.candidates, self.offered, self.offers = (), (), (), ()
-        self.can_check = False
+        self.can_check, self.proving = False, ""
         self.key = session_key(secrets.token_urlsafe())

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from assistant.conversation import read_followup
 from assistant.evidence import choose_probes
-from assistant.history import History
+from assistant.history import History, open_history
 from assistant.keeping import Keeping
 from assistant.packet import read_versions, render_packet
 from assistant.reading import read_query
@@ -36,6 +36,7 @@ class Shelf:
         self._history = history
         self._clock = clock
         self._current: OrderedDict[str, str] = OrderedDict()
+        self._nothing = open_history(None)
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -78,8 +79,8 @@ class Shelf:
             return False
         return await asyncio.to_thread(self._history.delete_session, key, owner=owner)
 
-    async def judge(self, keeping: Keeping, outcome: Outcome) -> None:
-        """Keep whether the shown fix helped."""
+    async def judge(self, keeping: Keeping, outcome: Outcome | None) -> None:
+        """Keep whether the shown fix helped; None takes back what was said."""
         record = keeping.record
         failed = (record.fix.entry,) if record.fix and outcome == "not_fixed" else ()
         tried = tuple(dict.fromkeys((*record.tried, *failed)))
@@ -107,32 +108,70 @@ class Shelf:
         """The help packet of these turns, Markdown."""
         return await asyncio.to_thread(_write_packet, tuple(records), self._clock())
 
-    def restore(
+    async def restore(
         self, session: Session, key: str, records: Sequence[Record], infos: Sequence[ProbeInfo]
     ) -> None:
         """Put a kept conversation into the page, its last answer with its offers."""
+        shown = records[-EXCHANGES:]
+        conversation, exchanges, offered = await asyncio.to_thread(_read_again, shown, infos)
         session.clear()
         session.key = key
-        session.conversation = build_conversation(records)
-        for record in records[-EXCHANGES:]:
+        session.conversation, session.offered = conversation, offered
+        for record, exchange in zip(shown, exchanges, strict=True):
             keeping = self.begin(session, number=record.number)
             keeping.record = record
             session.kept.append(keeping)
-            session.add(_exchange(record))
-        if records and records[-1].matches:
-            last = records[-1]
-            found = Retrieval(last.matches, last.status)
-            session.offered = choose_probes(read_query(last.text), found, infos)
+            session.add(exchange)
+
+    async def converse(self, session: Session) -> Conversation:
+        """The turns that a next question sees, with the last answer as far as it had come."""
+        if session.last is None or session.last.record.state == "done":
+            return session.conversation
+        records = tuple(one.record for one in session.kept)
+        return await asyncio.to_thread(build_conversation, records)
+
+    def aside(self, session: Session) -> Keeping:
+        """Collects a second answer to a question that has one; the first one stays meanwhile."""
+        return Keeping(self._nothing, session.key, self._clock, owner=session.visitor.owner)
+
+    async def replace(self, keeping: Keeping, record: Record) -> None:
+        """Put a whole second answer in the place of the first one; all findings stay."""
+        first = keeping.record
+        found = {(one.id, one.where): one for one in (*first.findings, *record.findings)}
+        keeping.record = replace(
+            record,
+            when=first.when,
+            findings=tuple(found.values()),
+            outcome=first.outcome,
+            tried=first.tried,
+            session=first.session,
+            number=first.number,
+        )
+        await asyncio.to_thread(self._history.record_probes, record.findings)
+        if keeping.number:
+            number, kept = keeping.number, keeping.record
+            await asyncio.to_thread(self._history.update_turn, keeping.session, number, kept)
 
 
 def build_conversation(records: Sequence[Record]) -> Conversation:
     """The turns that a next question sees; "it still fails" means the question before it."""
     turns: Conversation = ()
-    for record in [one for one in records if one.state == "done"][-TURNS:]:
+    for record in [one for one in records if one.state == "done" or one.fix][-TURNS:]:
         query = read_query(record.text)
         followup = read_followup(query, turns)
         turns = (*turns, build_turn(record, followup.turn.query if followup else query))
     return turns
+
+
+def _read_again(
+    records: Sequence[Record], infos: Sequence[ProbeInfo]
+) -> tuple[Conversation, list[Exchange], tuple[str, ...]]:
+    """What a page needs of kept turns; long pastes take their time."""
+    offered: tuple[str, ...] = ()
+    if records and records[-1].matches:
+        last = records[-1]
+        offered = choose_probes(read_query(last.text), Retrieval(last.matches, last.status), infos)
+    return build_conversation(records), [_exchange(one) for one in records], offered
 
 
 def _exchange(record: Record) -> Exchange:

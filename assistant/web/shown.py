@@ -70,7 +70,7 @@ class Shown:
             gr.Button(visible=view.can_check) if is_new("can_check") else skip,
             *(judge if is_new("can_judge") else _skips(2)),
             gr.Button(visible=view.can_resume) if is_new("can_resume") else skip,
-            gr.Dropdown(value=view.target) if view.target and is_new("target") else skip,
+            gr.update(value=view.target) if view.target and is_new("target") else skip,
             *(view.permits.get(slot, "") if is_new("permits") else skip for slot in self.permits),
         )
 

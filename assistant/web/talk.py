@@ -25,6 +25,7 @@ from assistant.types import (
     ProbeInfo,
     Snapshot,
     Target,
+    Turn,
 )
 from assistant.web.checks import Checks
 from assistant.web.markdown import escape
@@ -35,6 +36,7 @@ from assistant.web.messages import (
     render_failure,
     render_question,
 )
+from assistant.web.proof import judge_proof, render_proof
 from assistant.web.session import ChatMessage, Exchange, Session, View
 from assistant.web.shelf import TURNS, Shelf
 from assistant.web.stream import Stream
@@ -82,7 +84,8 @@ class Assistant(Protocol):
 @dataclass(frozen=True, slots=True)
 class Order:
     """What one stream answers: a question, a probe, or (`check`) the last question with all quick
-    probes. `lead` and `lead_for` are the exchange's."""
+    probes. `lead` and `lead_for` are the exchange's. A probe after "Fixed it" `proves` an entry: it
+    says whether the fault is gone, and changes no answer."""
 
     keeping: Keeping
     text: str = ""
@@ -92,6 +95,7 @@ class Order:
     check: bool = False
     lead: str = ""
     lead_for: str = ""
+    proves: Entry | None = None
 
     @property
     def is_question(self) -> bool:
@@ -110,6 +114,7 @@ class Talk:
         if len(session.streams) >= RUNNING:
             yield self.say(session, "Other answers are still being written. Press Stop first.")
             return
+        session.conversation = await self._shelf.converse(session)
         events = self._assistant.ask(
             order.text,
             conversation=session.conversation,
@@ -122,7 +127,7 @@ class Talk:
         session.streams.add(stream)
         if order.is_question:
             session.candidates, session.offered, session.offers = (), (), ()
-            session.can_check = False
+            session.can_check, session.proving = False, ""
         key = session.add(Exchange(lead=order.lead, lead_for=order.lead_for))
         try:
             async with aclosing(stream.batches()) as batches:
@@ -149,7 +154,7 @@ class Talk:
         answer = exchange.answer
         for event in batch:
             answer = fold(answer, event)
-        if answer.final and answer.matches:
+        if answer.final and answer.matches and order.proves is None:
             session.candidates = _worth_showing(answer, session.tried)
         question = exchange.question
         if order.is_question and not question and answer.query is not None:
@@ -158,7 +163,11 @@ class Talk:
             self._shelf.remember(session)
         elif order.is_question and answer.query is None and answer.findings:
             question = PASTED
-        session.exchanges[key] = replace(exchange, question=question, answer=answer)
+        proof = None
+        if order.proves is not None and answer.findings:
+            asked = session.conversation[-1].query if session.conversation else None
+            proof = judge_proof(order.proves, asked, answer.findings)
+        session.exchanges[key] = replace(exchange, question=question, answer=answer, proof=proof)
         self._offer(session, answer, order)
 
     def _offer(self, session: Session, answer: Answer, order: Order) -> None:
@@ -194,17 +203,26 @@ class Talk:
             ended = "*Stopped.*" if stream.stopped else render_failure("The answer broke off.")
             self._end(session, key, ended)
             return
+        if order.proves is not None:
+            return
         # A probe's turn is the last question's, seen again with its finding; a pasted one's too.
         kept = session.conversation
         joins = not order.is_question or exchange.answer.query is None
         again = joins and kept and kept[-1].query == turn.query
-        session.conversation = (*(kept[:-1] if again else kept), turn)[-TURNS:]
+        kept = tuple(one for one in kept[: -1 if again else None] if not _is_same(one, turn))
+        session.conversation = (*kept, turn)[-TURNS:]
 
     async def _join(self, session: Session, key: int, order: Order) -> None:
-        """Keep pasted evidence with the question that it is about."""
+        """Keep evidence that was pasted, or that proves a fix, with the question it is about."""
         exchange, last = session.exchanges.get(key), session.last
-        if exchange is not None and exchange.question == PASTED and last is not None:
+        if exchange is None or last is None:
+            return
+        if exchange.question == PASTED:
             await self._shelf.join(last, exchange.answer)
+        elif order.proves is not None:
+            await self._shelf.join(last, Answer(findings=exchange.answer.findings))
+            if exchange.proof == "still there":
+                await self._shelf.judge(last, None)
 
     def _end(self, session: Session, key: int, ended: str) -> None:
         exchange = session.exchanges.get(key)
@@ -266,9 +284,11 @@ class Talk:
         rendered = session.shown.get(key)
         if rendered is not None and rendered[0] is exchange:
             return rendered[1]
-        answer = exchange.fixed or render_answer(
-            exchange.answer, self.entries(), titles=self._checks.titles
-        )
+        titles = self._checks.titles
+        if exchange.proof is not None:
+            answer = render_proof(exchange.proof, exchange.answer.findings, titles)
+        else:
+            answer = exchange.fixed or render_answer(exchange.answer, self.entries(), titles=titles)
         fix = exchange.answer.fix
         if exchange.lead and (not exchange.lead_for or (fix and fix.entry == exchange.lead_for)):
             answer = f"{exchange.lead}\n\n{answer}"
@@ -283,6 +303,12 @@ def _worth_showing(answer: Answer, tried: tuple[str, ...]) -> tuple[Match, ...]:
     least = LEAST_CANDIDATE if answer.fix else 0.0
     others = [match for match in answer.others if match.id not in tried]
     return tuple(match for match in others if match.confidence >= least)[:CANDIDATES]
+
+
+def _is_same(turn: Turn, later: Turn) -> bool:
+    """Whether two turns show the same fix for the same question: the later one is complete."""
+    shown = (turn.fix.entry if turn.fix else "", later.fix.entry if later.fix else "")
+    return turn.query == later.query and shown[0] == shown[1]
 
 
 def can_judge(record: Record) -> bool:

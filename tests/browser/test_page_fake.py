@@ -49,6 +49,11 @@ def button(page: Page, name: str):
     return page.get_by_role("button", name=name, exact=True)
 
 
+def shown_fix(page: Page):
+    """The command of the fix; the folded whole entry has it once more."""
+    return page.locator("#chat code").filter(has_text=FIX, visible=True)
+
+
 def wait_until(what, *, seconds: float = 15.0) -> None:
     """Retry an assertion about the server's side."""
     deadline = time.monotonic() + seconds
@@ -63,7 +68,7 @@ def wait_until(what, *, seconds: float = 15.0) -> None:
 def test_a_paste_gets_its_fix_with_source_and_candidates(page, serve):
     box = send(page, serve(FakeAssistant()))
     chat = page.locator("#chat")
-    expect(chat.get_by_text(FIX)).to_be_visible()
+    expect(shown_fix(page)).to_be_visible()
     expect(chat.get_by_text("section “Imports”, line 12")).to_be_visible()
     expect(chat.get_by_text("Your environment lacks")).to_be_visible()
     assert PASTE in chat.locator("[data-testid=user]").inner_text()  # as it stands, `<module>` too
@@ -71,7 +76,7 @@ def test_a_paste_gets_its_fix_with_source_and_candidates(page, serve):
     button(page, "Other candidate: Missing lap").click()
     expect(chat.get_by_text("pip install missing-lap")).to_be_visible()
     button(page, "Clear").last.click()
-    expect(chat.get_by_text(FIX)).to_have_count(0)
+    expect(shown_fix(page)).to_have_count(0)
 
 
 def test_shift_enter_is_a_new_line_and_keys_alone_do_it_all(page, serve):
@@ -84,7 +89,7 @@ def test_shift_enter_is_a_new_line_and_keys_alone_do_it_all(page, serve):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.innerText") == "Send"
     page.keyboard.press("Enter")
-    expect(page.locator("#chat").get_by_text(FIX)).to_be_visible()
+    expect(shown_fix(page)).to_be_visible()
     assert fake.calls[0].text == "first\nsecond"
 
 
@@ -127,7 +132,7 @@ def test_the_page_opens_while_things_are_loading_and_keeps_the_question(page, se
     expect(page.get_by_text("Still loading: the search model")).to_be_visible()
     fake.loading = False
     gate.set()
-    expect(page.locator("#chat").get_by_text(FIX)).to_be_visible()
+    expect(shown_fix(page)).to_be_visible()
     expect(page.get_by_text("Ready: 3 guide entries")).to_be_visible()
 
 
@@ -179,7 +184,7 @@ def test_a_text_over_the_limit_stays_in_the_box(page, serve):
     assert len(box.input_value()) == 400_000
     box.fill("short")
     box.press("Enter")
-    expect(page.locator("#chat").get_by_text(FIX)).to_be_visible()
+    expect(shown_fix(page)).to_be_visible()
     assert [call.text for call in fake.calls] == ["short"]
 
 
@@ -190,7 +195,7 @@ def test_what_is_in_the_box_survives_a_reload(page, serve):
     page.reload()
     expect(box).to_have_value(PASTE)
     box.press("Enter")
-    expect(page.locator("#chat").get_by_text(FIX)).to_be_visible()
+    expect(shown_fix(page)).to_be_visible()
     assert [call.text for call in fake.calls] == [PASTE]
     expect(box).to_have_value("")
     page.reload()
@@ -210,7 +215,7 @@ def test_a_page_comes_back_with_its_server_and_its_text(page, serve):
         expect(page.get_by_text("Connection to the server was lost")).to_have_count(0)
         expect(box).to_have_value(PASTE)
         box.press("Enter")
-        expect(page.locator("#chat").get_by_text(FIX)).to_be_visible()
+        expect(shown_fix(page)).to_be_visible()
         page.close()
 
 
@@ -431,10 +436,12 @@ def test_the_token_opens_the_page_once_and_leaves_the_address(page, serve):
     box = page.get_by_label("Your error or question")
     box.fill(PASTE)
     box.press("Enter")
-    expect(page.locator("#chat").get_by_text(FIX)).to_be_visible()
-    (cookie,) = page.context.cookies()
-    assert cookie["httpOnly"]
-    assert cookie["value"] != "right"
+    expect(shown_fix(page)).to_be_visible()
+    cookies = {one["name"]: one for one in page.context.cookies()}
+    assert set(cookies) == {"assistant_7860", "assistant_7860_browser"}
+    for cookie in cookies.values():
+        assert cookie["httpOnly"]
+        assert cookie["value"] != "right"
 
 
 # --- behind a proxy ------------------------------------------------------------------------------
@@ -483,7 +490,7 @@ def test_the_page_works_below_a_proxy_prefix(page, serve, is_stripping):
         assert page.url == f"http://127.0.0.1:{port}{prefix}/"
         box.fill(PASTE)
         box.press("Enter")
-        expect(page.locator("#chat").get_by_text(FIX)).to_be_visible()
+        expect(shown_fix(page)).to_be_visible()
         button(page, "GPU").click()
         expect(page.get_by_text("Looked at:")).to_be_visible()
         assert failed == []

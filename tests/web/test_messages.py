@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from assistant.events import Dropped, Fix, Loading, Notice, Probed, Retrieved, Sentence, Understood
-from assistant.types import Finding, FixText, Match, Query
+from assistant.types import Clue, Finding, FixText, Match, Query
 from assistant.web.markdown import code, escape, fence, guide_markdown, printable, sentence_markdown
 from assistant.web.messages import (
     Answer,
@@ -22,6 +22,7 @@ from assistant.web.messages import (
     render_finding,
     render_question,
 )
+from assistant.web.proof import render_proof
 from tests.fakes import ENTRIES, fake_done
 
 # The browser reads GFM with HTML; a test reader that lets everything through shows what is inert.
@@ -311,9 +312,34 @@ def test_a_finding_names_the_python_first():
     )
     shown = render_finding(finding)
     assert shown.split("\n")[0] == "**Looked at: your notebook's Python**"
-    assert kinds(shown) <= HARMLESS | {"strong"}
     assert "Use the CPU" in shown
     assert render_answer(folded(Probed(finding)), {}).startswith("**Looked at")
+
+
+def html_of(markdown: str) -> list[str]:
+    """The pieces of HTML that a reader of Markdown would pass on."""
+    tokens = [one for token in READER.parse(markdown) for one in (token, *(token.children or ()))]
+    return [one.content.strip() for one in tokens if one.type in ("html_block", "html_inline")]
+
+
+@pytest.mark.parametrize("payload", [*XSS, "</details>\n\n<img src=x>", "x</summary><b>\n\n<b>"])
+@pytest.mark.parametrize(
+    "field", ["summary", "next", "where", "source", "id", "name", "value", "clue"]
+)
+def test_all_html_of_a_finding_is_our_own_fold(payload, field):
+    """What a foreign program, or a person who pasted it, wrote stays text wherever it stands."""
+    given = {"id": "gpu", "summary": "fine", field: payload}
+    facts = ((given.pop("name", "driver"), given.pop("value", "580")),)
+    clue = Clue("gpu", "confirmed", given.pop("clue", "so it is"))
+    finding = Finding(status="warn", facts=facts, clues=(clue,), pasted=True, **given)
+    fold_of_ours = ["<details><summary>What was read (1 value)</summary>", "</details>"]
+    alone = render_finding(finding)
+    assert html_of(alone) == fold_of_ours
+    assert kinds(alone) <= HARMLESS | {"strong", "em", "html_block"}
+    answer = folded(Understood(Query("x", "text")), Probed(finding))
+    assert html_of(render_answer(answer, {})) == fold_of_ours
+    proof = render_proof("well", (finding,), {"gpu": payload})
+    assert html_of(proof) == fold_of_ours
 
 
 def test_another_candidate_is_shown_with_its_symptom_and_source():

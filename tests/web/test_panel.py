@@ -1,0 +1,53 @@
+"""The memory panel: numbers out of a finding, as text and as a curve."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from assistant.types import Finding
+from assistant.web.panel import SAMPLES, read_sample, render_panel, render_refusal
+from tests.web.test_messages import XSS
+
+
+def finding(**facts: str) -> Finding:
+    return Finding("memory", "ok", "12 GiB are left", where="lab", facts=tuple(facts.items()))
+
+
+@pytest.mark.parametrize(
+    ("total", "available", "sample"),
+    [
+        ("16 GiB", "12 GiB", (4.0, 16.0)),
+        ("2048 MiB", "512 MiB", (1.5, 2.0)),
+        ("16 GiB", "17 GiB", (0.0, 16.0)),
+        ("0 GiB", "0 GiB", None),
+        ("16 GiB", "?", None),
+        ("16 GB", "12 GiB", None),
+        ("9999999 GiB", "1 GiB", None),
+    ],
+)
+def test_used_and_total_are_read(total, available, sample):
+    assert read_sample(finding(MemTotal=total, MemAvailable=available)) == sample
+    assert read_sample(finding()) is None
+
+
+def test_the_curve_stays_in_its_frame_and_the_newest_stands_at_the_right():
+    samples = [(number % 17, 16.0) for number in range(SAMPLES)]
+    drawn = render_panel(finding(MemTotal="16 GiB"), samples)
+    places = re.findall(r"(\d+\.\d),(-?\d+\.\d)", drawn)
+    assert len(places) == SAMPLES
+    assert (places[0][0], places[-1][0]) == ("0.0", "600.0")
+    assert all(0 <= float(height) <= 90 for _, height in places)
+    assert "16.0 GiB in use" not in drawn.split("figcaption")[0].split("aria-label")[0]
+    assert "<svg" not in render_panel(finding(), [])
+
+
+@pytest.mark.parametrize("payload", XSS)
+def test_words_of_a_finding_are_no_html(payload):
+    facts = ((f"process {payload}", payload), ("MemTotal", payload))
+    nasty = Finding("memory", "ok", payload, where=payload, facts=facts)
+    tags = set(re.findall(r"<\s*(/?[a-zA-Z!][\w-]*)", render_panel(nasty, [(1.0, 2.0)])))
+    tags |= set(re.findall(r"<\s*(/?[a-zA-Z!][\w-]*)", render_refusal(payload)))
+    ours = {"p", "ul", "li", "figure", "figcaption", "svg", "rect", "polyline"}
+    assert {tag.lstrip("/") for tag in tags} <= ours
