@@ -21,6 +21,7 @@ from assistant.library import load_library
 from assistant.probes.parameters import check_parameters
 from assistant.probes.registry import PROBES
 from assistant.reading import read_query
+from assistant.terminal import print_event
 from assistant.types import Clue, Entry, Finding, Match, ProbeInfo, Retrieval, Target
 from tests.course import TIMM, course_entries
 from tests.fakes import FakeBackend, FakeProber
@@ -234,6 +235,17 @@ async def test_probes_that_can_tell_more_are_offered_but_not_run() -> None:
     events = await collect(make(prober=rows))
     assert [e.probes for e in events if isinstance(e, Offered)] == [("packages",)]
     assert rows.runs == []
+
+
+async def test_the_terminal_names_offers_and_says_where_evidence_comes_from(capsys) -> None:
+    events = [Offered(("packages", "labels")), Probed(replace(finding(), source="pip show"))]
+    for event in (*events, Probed(replace(finding(), age=4.0))):
+        print_event(event)
+    printed = capsys.readouterr()
+    assert "packages, labels. assistant probe NAME" in printed.err
+    assert "Looked at: nb\n" in printed.out
+    assert "read: pip show" in printed.out
+    assert "read 4 seconds ago" in printed.out
 
 
 async def test_a_check_revises_the_answer() -> None:
