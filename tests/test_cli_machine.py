@@ -127,6 +127,13 @@ def test_a_cell_is_printed_for_where_we_cannot_look() -> None:
     assert done.returncode == 0
     compile(out(done), "cell", "exec")
     assert "def collect_packages(" in out(done)
+    for name in ("labels", "hub"):
+        done = run("probe", name, "--cell")
+        compile(out(done), name, "exec")
+    told = run("probe", "yolo", "--cell")
+    assert told.returncode == 2
+    assert "packages, environment" in said(told)
+    assert "yolo" not in said(told).partition("Choose")[2]
 
 
 def test_bench_prints_the_ratio_to_a_bare_start(lab: str) -> None:
