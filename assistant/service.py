@@ -67,6 +67,7 @@ _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _LOAD_SECONDS = 300.0
 _DOCUMENT = '{"assistant_probe"'  # how the output of a check's cell begins
+_UNREAD = ": nothing was read ("  # what stands in it where a cell found no variable
 
 
 class Assistant:
@@ -150,7 +151,8 @@ class Assistant:
                 return
         pasted = self._prober.read_pasted(query.text)
         answer.findings.extend(pasted)
-        if answer.findings and not query.exceptions and (conversation or _is_document(query.text)):
+        alone = _is_document(query.text) or (conversation and not query.exceptions)
+        if answer.findings and alone:
             for finding in answer.findings:
                 yield Probed(finding)
             async for event in self._revise_last(answer):
@@ -464,5 +466,8 @@ class Assistant:
 
 
 def _is_document(text: str) -> bool:
-    """Whether the whole text is what a cell printed: there is no question in it."""
-    return text.lstrip().startswith(_DOCUMENT) and text.rstrip().endswith("}")
+    """Whether the whole text is what a cell printed: there is no question in it, and an exception
+    that it names is part of what was found."""
+    text = text.strip()
+    unread = "\n" not in text and _UNREAD in text[:60]
+    return unread or (text.startswith(_DOCUMENT) and text.endswith("}"))

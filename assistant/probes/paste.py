@@ -16,7 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 
-from assistant.probes.document import Document, get_number, get_section, get_text
+from assistant.probes.document import Document, clean, get_number, get_section, get_text
+from assistant.probes.mask import mask_finding
 from assistant.probes.packages import NAMES
 from assistant.probes.registry import PROBES
 from assistant.probes.row import Probe
@@ -27,6 +28,9 @@ WHERE = "pasted by you"
 _KEY = '"assistant_probe"'
 _MOST = 20  # documents in one text
 _LONGEST = 1_000_000
+_NEXT = "Put your own names into the cell's first function."
+# labels: nothing was read (NameError: name 'labels' is not defined). Put …
+_UNREAD = re.compile(r"^([a-z][a-z-]{1,30}): nothing was read \((.{1,320}?)\)\. Put ", re.MULTILINE)
 _VERSION = re.compile(r"\d\.\d{1,2}\.\d{1,2}\w{0,4}")  # 3.12.3, 3.14.0rc2
 
 
@@ -71,7 +75,7 @@ def assistant_check():
         print(json.dumps(document, default=str))
     except Exception as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        print(f"Nothing was read ({said}). Put your own names into the cell's first function.")
+        print(f"{ROW}: nothing was read ({said}). {NEXT}")
 
 
 assistant_check()
@@ -82,10 +86,11 @@ del assistant_names, assistant_look, assistant_check
 def _build_own_cell(row: Probe) -> str:
     code = resources.files("assistant.probes").joinpath("cells", row.cell).read_text("utf-8")
     _, _, code = code.partition('"""\n')  # without the docstring of the file
+    end = _LOOK.replace("{ROW}", row.id).replace("ROW", json.dumps(row.id)).replace("{NEXT}", _NEXT)
     return (
         f"# {row.title}: reads {row.reads}.\n"
         f"# It {row.never}. Paste what it prints into the assistant.\n\n\n"
-        f"{code.strip()}\n{_LOOK.replace('ROW', json.dumps(row.id))}"
+        f"{code.strip()}\n{end}"
     )
 
 
@@ -95,13 +100,22 @@ def read_pasted(text: str, *, rows: Sequence[Probe] = PROBES) -> tuple[Finding, 
     Of two about one row the later one counts. Nothing in it is trusted or run.
     """
     known = {row.id: row for row in rows}
-    found: dict[str, Finding] = {}
+    found = {finding.id: finding for finding in _find_unread(text, known)}
     for document in _find_documents(text):
         for name in get_section(document, "rows"):
             row = known.get(str(name))
             if row is not None:
                 found[row.id] = _interpret(row, document)
     return tuple(found[name] for name in known if name in found)
+
+
+def _find_unread(text: str, known: Mapping[str, Probe]) -> Iterator[Finding]:
+    """What a cell says that found other variables than it looks for."""
+    for name, said in _UNREAD.findall(text)[:_MOST]:
+        if name in known:
+            words = f"The cell could not look: {clean(said)}"
+            finding = Finding(name, "no_data", words, _NEXT, where=WHERE, pasted=True)
+            yield mask_finding(finding)
 
 
 def _interpret(row: Probe, document: Document) -> Finding:

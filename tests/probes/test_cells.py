@@ -81,9 +81,11 @@ def test_a_cell_prints_one_line_whatever_it_finds(ran: Ran) -> None:
         assert one["printed"].count("\n") == 1, state
         assert len(one["printed"]) < 3000, state
         if ": odd, " in state:
-            assert one["printed"].startswith("Nothing was read ("), state
-            assert "Put your own names into" in one["printed"], state
-            assert read_pasted(one["printed"]) == ()
+            row = state.partition(":")[0]
+            assert one["printed"].startswith(f"{row}: nothing was read ("), state
+            (finding,) = read_pasted(one["printed"])
+            assert (finding.id, finding.status, finding.pasted) == (row, "no_data", True)
+            assert finding.next == "Put your own names into the cell's first function."
 
 
 @pytest.mark.parametrize("row", CELLS, ids=lambda row: row.id)
@@ -93,7 +95,7 @@ def test_without_torch_and_numpy_there_is_one_plain_line_too(row: Any, tmp_path:
     command = [sys.executable, "-S", "-E", "-c", code + build_cell(row)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=30)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("Nothing was read (")
+    assert done.stdout.startswith(f"{row.id}: nothing was read (")
     assert done.stdout.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -435,6 +437,22 @@ async def test_what_a_cell_printed_changes_the_answer(
     assert finding.pasted
     assert said in last_fix(events)
     assert done(events).turn.findings == (finding,)
+
+
+async def test_a_cell_that_could_not_look_is_no_new_question(ran, assistant) -> None:
+    turn = await answer(assistant, "YOLO returns no detections for my image", YOLO)
+    printed = ran["labels: odd, nothing defined"]["printed"]
+    events = await collect(assistant, printed, conversation=(turn,))
+    (finding,) = (e.finding for e in events if isinstance(e, Probed))
+    assert "could not look: NameError: name 'labels' is not defined" in finding.summary
+    assert done(events).turn.query == turn.query
+    assert not any(isinstance(e, Fix) for e in events)
+    document = {
+        "assistant_probe": 1,
+        "rows": {"gpu": {"torch": {"error": "ImportError: libx.so.1"}}},
+    }
+    events = await collect(assistant, json.dumps(document), conversation=(turn,))
+    assert done(events).turn.query == turn.query, "the exception in it is no new question either"
 
 
 async def test_a_state_without_fault_speaks_against_the_entry_only_where_nothing_is_left(
