@@ -55,7 +55,7 @@ class CheckParts:
     run: gr.Button
     permit: gr.Textbox
     cell: gr.Textbox
-    panel: gr.HTML
+    panel: gr.Markdown
     sample: gr.Button
     infos: dict[str, ProbeInfo]
 
@@ -111,7 +111,7 @@ def lay_out_checks(
             elem_id="cell",
         )
     with gr.Accordion("This machine: memory", open=False, elem_id="machine"):
-        panel = gr.HTML(EMPTY, elem_id="panel")
+        panel = gr.Markdown(EMPTY, elem_id="panel")
         sample = gr.Button("Refresh", size="sm", elem_id="panel-refresh")
     permit = gr.Textbox(visible=False)
     known = {info.id: info for info in infos}
@@ -269,7 +269,7 @@ def _field(kind: ParameterKind, parameter: Parameter | None) -> Any:
     """How a field asks for a parameter; hidden and empty where it asks for none."""
     if parameter is None:
         return gr.update(visible=False, value=None if kind != "path" else "")
-    label = f"{parameter.name}: {parameter.title}"
+    label = parameter.title[:1].upper() + parameter.title[1:]
     if kind == "choice":
         choices = list(parameter.choices)
         return gr.Dropdown(choices, value=parameter.default, label=label, visible=True)
