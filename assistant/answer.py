@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from assistant.case import case_values, describe_case
 from assistant.events import Dropped, Notice, Sentence
-from assistant.evidence import contradicts, find_objections, weigh_causes
+from assistant.evidence import contradicts, find_objections, relevant_clues, weigh_causes
 from assistant.grounding import Grounds, build_grounds, find_fault
 from assistant.overlap import find_unsupported
 from assistant.prompts import build_prompt
@@ -57,7 +57,8 @@ def build_fix(
     if entry.kind != "error":
         return _filled(entry, "\n\n".join(filter(None, (lead, entry.body.strip()))), values)
     before, after = _split_lead(entry.solution.strip())
-    parts = [lead, before, _case(query), after, _causes(entry, query, findings)]
+    found = "" if lead else _found(entry, query, findings)
+    parts = [lead, before, _case(query), found, after, _causes(entry, query, findings)]
     if entry.check.strip():
         parts.append(f"**How to see that it worked:**\n\n{entry.check.strip()}")
     return _filled(entry, "\n\n".join(part for part in parts if part), values)
@@ -67,9 +68,15 @@ def slot_values(query: Query | None, findings: Sequence[Finding]) -> dict[str, s
     """Values for slots: facts of the paste, and from probes the interpreter they looked at."""
     values = case_values(query) if query is not None else {}
     for finding in findings:
-        if finding.clues:  # of another Python than the learner's there are none
-            values |= {kind: value for kind, value in finding.facts if kind == "python"}
+        python = dict(finding.facts).get("python", "")
+        # of another Python than the learner's there are no clues
+        if finding.clues and _PYTHON.fullmatch(python):
+            values["python"] = python
     return values
+
+
+# /opt/venv/bin/python3.12: nothing else becomes the first word of a command
+_PYTHON = re.compile(r"/(?:[\w.+@ -]+/)*python[\d.]*")
 
 
 def _filled(entry: Entry, text: str, values: Mapping[str, str]) -> FixText:
@@ -95,6 +102,24 @@ def _lead(entry: Entry, query: Query | None, findings: Sequence[Finding]) -> str
     place = next((f.where for f in findings if set(f.clues) & set(against)), "")
     where = f" (Looked at: {place}.)" if place else ""
     return f"**It is probably something else.** {' '.join([said + where, *steps])}"
+
+
+def _found(entry: Entry, query: Query | None, findings: Sequence[Finding]) -> str:
+    """What checks say is to be done here: the process to end, the place of the missing file.
+
+    Those count that confirm a cause, or speak of the very file that the paste misses."""
+    clues = {c for c in relevant_clues(entry, query, findings) if c.ruling == "confirmed"}
+    files = (
+        {f.value.rpartition("/")[2] for f in query.facts if f.kind == "missing_file"}
+        if query
+        else ()
+    )
+    steps = [
+        f"- {f.next} (Looked at: {f.where}.)"
+        for f in findings
+        if f.next and (clues & set(f.clues) or any(name and name in f.summary for name in files))
+    ]
+    return "\n".join(["**On your machine:**\n", *dict.fromkeys(steps)]) if steps else ""
 
 
 def _case(query: Query | None) -> str:

@@ -10,9 +10,20 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from assistant.case import case_values
 from assistant.conversation import FollowUp
 from assistant.signatures import Signature, query_signatures, text_signatures
-from assistant.types import Clue, Entry, Finding, Match, ProbeInfo, Query, Retrieval, Ruling
+from assistant.types import (
+    Clue,
+    Entry,
+    Finding,
+    Match,
+    Parameter,
+    ProbeInfo,
+    Query,
+    Retrieval,
+    Ruling,
+)
 
 _DEMOTED = 0.5  # a match whose error cannot be what it seems is likely at best
 _MOST_OFFERS = 4
@@ -174,6 +185,31 @@ def choose_probes(
     ]
     ordered = sorted((entry for entry in scored if entry[0]), key=lambda entry: -entry[0])
     return tuple(id_ for _, id_ in ordered[:_MOST_OFFERS])
+
+
+def read_told(query: Query, probes: Iterable[ProbeInfo]) -> dict[str, str]:
+    """Values of the paste for parameters of these probes, by name; only those that can be taken."""
+    values = case_values(query)
+    found = {
+        parameter.name: _fit(values.get(parameter.told_by, ""), parameter)
+        for probe in probes
+        for parameter in probe.parameters
+        if parameter.told_by
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _fit(value: str, parameter: Parameter) -> str:
+    """The value as the parameter takes it, '' if it does not; of a file a choice is its name."""
+    match parameter.kind:
+        case "choice":
+            name = value.replace("\\", "/").rpartition("/")[2]
+            return name if name in parameter.choices else ""
+        case "number":
+            is_number = value.isascii() and value.isdigit() and len(value) < 10
+            return value if is_number and parameter.low <= int(value) <= parameter.high else ""
+        case _:
+            return value
 
 
 def _weigh(cause: str, clues: Sequence[Clue]) -> CauseRuling:

@@ -33,7 +33,14 @@ from assistant.events import (
     Sentence,
     Understood,
 )
-from assistant.evidence import choose_probes, follow, keep_first, revise, without_claims
+from assistant.evidence import (
+    choose_probes,
+    follow,
+    keep_first,
+    read_told,
+    revise,
+    without_claims,
+)
 from assistant.inputs import CleanText
 from assistant.progress import Progress, paths_of
 from assistant.provenance import describe_proof, find_other_versions, installed_versions
@@ -313,16 +320,8 @@ class Assistant:
             yield event
 
     def _told(self, query: Query, probes: Sequence[str]) -> dict[str, str]:
-        """What these probes can be told by the paste: the name of the package that is missing."""
-        module = next((fact.value for fact in query.facts if fact.kind == "missing_module"), "")
-        names = [
-            parameter.name
-            for row in self._prober.probes()
-            if row.id in probes
-            for parameter in row.parameters
-            if parameter.kind == "name"
-        ]
-        return dict.fromkeys(names, module) if module else {}
+        """What these probes can be told by the paste: the package, file or network it names."""
+        return read_told(query, [row for row in self._prober.probes() if row.id in probes])
 
     def _revise(self, answer: Progress) -> Iterator[Event]:
         """New matches and a new fix where the findings change them."""

@@ -249,7 +249,8 @@ class Finding:
 class Parameter:
     """What a probe may be told: one of `choices`, a number in `low`..`high`, a path that lies
     inside the allowed roots, or the name of a Python package. An empty `default` on a path means
-    that it must be given; on a name, that it may be left out."""
+    that it must be given; on a name, that it may be left out. `told_by` is the kind of fact of a
+    paste that may fill it, '' if none."""
 
     name: str
     title: str
@@ -258,6 +259,7 @@ class Parameter:
     low: float = 0.0
     high: float = 0.0
     default: str = ""
+    told_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,7 +268,7 @@ def test_probes() -> None:
     rows = shape(listed)["probes"]
     keys = ["id", "title", "reads", "parameters"]
     assert [list(row) for row in rows if "is_cell" not in row] == [keys] * 15
-    assert [list(row) for row in rows if "is_cell" in row] == [[*keys, "is_cell"]] * 7
+    assert [list(row) for row in rows if "is_cell" in row] == [[*keys, "is_cell"]] * 8
     assert {"gpu", "memory", "packages", "environment"} <= {row["id"] for row in rows}
     gpu = run("probe", "gpu")
     assert gpu.returncode == 0

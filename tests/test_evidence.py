@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 import pytest
 
 from assistant.answer import build_fix
 from assistant.events import Dropped, Fix, Notice, Offered, Probed, Retrieved, Sentence
-from assistant.evidence import choose_probes, contradicts, find_objections, revise, weigh_causes
+from assistant.evidence import (
+    choose_probes,
+    contradicts,
+    find_objections,
+    read_told,
+    revise,
+    weigh_causes,
+)
+from assistant.library import load_library
+from assistant.probes.parameters import check_parameters
+from assistant.probes.registry import PROBES
 from assistant.reading import read_query
 from assistant.types import Clue, Entry, Finding, Match, ProbeInfo, Retrieval, Target
 from tests.course import TIMM, course_entries
@@ -27,6 +38,9 @@ SHADOW = Clue("missing_module=timm", "confirmed", "timm.py lies in /w.", "file o
 OTHER = Clue("missing_module=lap", "ruled_out", "lap is there.", "not installed")
 WHOLE = Clue("missing_module=timm", "ruled_out", "timm imports.")
 PLACE = Target("nb", "kernel", ("/opt/nb/bin/python",), "your notebook")
+
+
+PARAMETERS = [one for row in PROBES for one in row.parameters if one.told_by or one.name == "file"]
 
 
 def finding(*clues: Clue, entries: tuple[str, ...] = (), next_: str = "") -> Finding:
@@ -119,6 +133,53 @@ def test_the_fix_says_what_speaks_against_it_before_anything_else() -> None:
     assert "(a check speaks against this: timm 1.0 is there.)" in fix.text
 
 
+def test_the_fix_says_what_a_check_found_is_to_be_done_here() -> None:
+    text = build_fix(ENTRY, QUERY, [finding(ABSENT, next_="End process 7 (python).")]).text
+    assert "**On your machine:**\n\n- End process 7 (python). (Looked at: nb.)" in text
+    assert "On your machine" not in build_fix(ENTRY, QUERY, [finding(OTHER, next_="End it.")]).text
+    assert "On your machine" not in build_fix(ENTRY, QUERY, [finding(INSTALLED, next_="x")]).text
+
+
+def test_the_fix_names_the_place_of_the_file_that_is_missing() -> None:
+    entry = load_library([]).entries["sam-checkpoint-missing"]
+    query = read_query(
+        "FileNotFoundError: [Errno 2] No such file or directory: '/w/sam_vit_h_4b8939.pth'"
+    )
+    missing = Finding("checkpoint", "fail", "sam_vit_h_4b8939.pth is in none of the folders.",
+                      "Download it to /course/sam_vit_h_4b8939.pth.", where="nb")  # fmt: skip
+    assert (
+        "- Download it to /course/sam_vit_h_4b8939.pth." in build_fix(entry, query, [missing]).text
+    )
+    other = replace(missing, summary="No file is there.")
+    assert "On your machine" not in build_fix(entry, query, [other]).text
+
+
+def test_a_cause_that_no_check_has_decided_says_so() -> None:
+    text = build_fix(ENTRY, QUERY, [finding(ABSENT)]).text
+    assert "- timm is not installed. *(a check confirms this: timm is not there.)*" in text
+    assert "- Solar wind. *(no check has decided this)*" in text
+    assert "no check" not in build_fix(ENTRY, QUERY).text
+
+
+@pytest.mark.parametrize(
+    ("python", "used"),
+    [
+        ("/opt/nb/bin/python3.12", True),
+        ("/home/ada lovelace/bin/python", True),
+        ("/tmp/evil", False),
+        ("python", False),
+        ("/x/python; rm -rf ~", False),
+        ("/x/python\n-c", False),
+    ],
+)
+def test_only_a_python_becomes_the_first_word_of_a_command(python: str, used: bool) -> None:
+    """A finding may have been pasted by anybody."""
+    entry = replace(ENTRY, solution="```bash\npip install timm\n```")
+    pasted = replace(finding(ABSENT), facts=(("python", python),), pasted=True)
+    command = f"{shlex.quote(python)} -m pip install timm"
+    assert (command in build_fix(entry, QUERY, [pasted]).text) is used
+
+
 def test_the_fix_names_the_interpreter_that_was_looked_at() -> None:
     entry = replace(ENTRY, solution="```bash\npip install timm\n```")
     assert (
@@ -137,6 +198,28 @@ def test_rows_that_inform_the_message_are_offered() -> None:
     found = Retrieval((Match("missing-timm", "", 1.0),), "answer")
     assert choose_probes(QUERY, found, rows) == ("c", "b", "d")
     assert choose_probes(read_query("hello world"), Retrieval((), "abstain"), rows) == ()
+
+
+def told(text: str) -> dict[str, str]:
+    return read_told(read_query(text), [row.info for row in PROBES])
+
+
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [
+        (TIMM, {"name": "timm"}),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/w/sam_vit_b_01ec64.pth'",
+         {"wanted": "sam_vit_b_01ec64.pth"}),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'my.pth'", {}),
+        ("RuntimeError: Error(s) in loading state_dict for ResNet:\n\tsize mismatch for fc.weight: "
+         "copying a param with shape torch.Size([1000, 512]) from checkpoint, the shape in current "
+         "model is torch.Size([10, 512]).", {"classes": "10"}),
+        ("why are kernels three by three?", {}),
+    ],
+)  # fmt: skip
+def test_checks_are_told_what_the_paste_names(text: str, given: dict[str, str]) -> None:
+    assert told(text) == given
+    assert check_parameters(given, PARAMETERS, roots=()).refusal.startswith("file must be given")
 
 
 # --- in the stream -------------------------------------------------------------------------------

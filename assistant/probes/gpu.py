@@ -20,6 +20,7 @@ from assistant.probes.document import (
     get_error,
     get_number,
     get_rows,
+    get_section,
     get_text,
     get_texts,
 )
@@ -34,6 +35,10 @@ _BUSY_PERCENT = 80
 
 _CPU_BUILD = r"CPU|x86|without CUDA|not compiled with CUDA"
 _ARCHITECTURES = r"architecture|capability|sm_\d|compiled for|built for|too old"
+_HIDDEN = r"CUDA_VISIBLE_DEVICES"
+_NO_DRIVER = r"--gpus all|no driver|without (?:a )?driver"
+_CLOCK = r"\bclocks?\b|\bpower\b"
+_SLOW_ENTRIES = ("vit-training-slow", "gpu-clock-stuck")
 _LOAD = r"shared (?:object|library)|cannot be loaded|CUDA 12|runtime"
 
 # libcudart.so.12: cannot open shared object file
@@ -180,17 +185,28 @@ def _unavailable(document: Document) -> Verdict | None:
 
 
 def _stuck_clock(document: Document) -> Verdict | None:
+    busy, clock = _busy_clock(document)
+    if not busy or clock >= _SLOW_MHZ:
+        return None
+    return Verdict(
+        "warn",
+        f"The GPU is {busy:.0f}% busy at only {clock:.0f} MHz: users report this when "
+        "its power supply negotiated too little power.",
+        "Shut down, unplug the power brick from the wall and the unit for a minute.",
+        _SLOW_ENTRIES,
+    )
+
+
+def _busy_clock(document: Document) -> tuple[float, float]:
+    """Utilisation and MHz of the slowest device under load; (0, 0) if none is: an idle one rests
+    at a low clock."""
+    found = []
     for device in get_rows(document, "nvml", "devices"):
         clock, busy = get_number(device, "sm_clock"), get_number(device, "utilization")
-        if clock and busy and busy >= _BUSY_PERCENT and clock < _SLOW_MHZ:
-            return Verdict(
-                "warn",
-                f"The GPU is {busy:.0f}% busy at only {clock:.0f} MHz: users report this when "
-                "its power supply negotiated too little power.",
-                "Shut down, unplug the power brick from the wall and the unit for a minute.",
-                ("vit-training-slow",),
-            )
-    return None
+        if clock and busy and busy >= _BUSY_PERCENT:
+            found.append((clock, busy))
+    clock, busy = min(found, default=(0.0, 0.0))
+    return busy, clock
 
 
 _RULES: tuple[Callable[[Document], Verdict | None], ...] = (
@@ -227,6 +243,11 @@ def _clues(document: Document) -> Iterator[Clue]:
     elif version:
         text = f"torch {version} was built for CUDA {get_text(document, 'torch', 'cuda')}."
         yield Clue("cpu-only-torch", "ruled_out", text, _CPU_BUILD)
+    yield from _access_clues(document)
+    busy, clock = _busy_clock(document)
+    for topic in _SLOW_ENTRIES if busy else ():
+        text = f"The GPU is {busy:.0f}% busy at {clock:.0f} MHz."
+        yield Clue(topic, "confirmed" if clock < _SLOW_MHZ else "ruled_out", text, _CLOCK)
     capability = _capability(document)
     if capability and (bad := _no_kernels(document)):
         yield Clue("no-kernel-image", "confirmed", bad.summary, _ARCHITECTURES)
@@ -234,6 +255,21 @@ def _clues(document: Document) -> Iterator[Clue]:
         name = f"{capability[0]}.{capability[1]}"
         text = _harmless_words(document) or f"torch {version} holds code for this device ({name})"
         yield Clue("no-kernel-image", "ruled_out", f"{text}.", _ARCHITECTURES)
+
+
+def _access_clues(document: Document) -> Iterator[Clue]:
+    """What stands between a sound torch and the GPU."""
+    if get_number(document, "nvml", "count"):
+        text = f"The driver answers.{_device_words(document)}"
+        yield Clue("cpu-only-torch", "ruled_out", text, _NO_DRIVER)
+    elif get_text(document, "container") and get_section(document, "nvml"):
+        text = "No driver answers in this container."
+        yield Clue("cpu-only-torch", "confirmed", text, _NO_DRIVER)
+    if hidden := _hidden(document):
+        yield Clue("cpu-only-torch", "confirmed", hidden.summary, _HIDDEN)
+    elif get(document, "known") and get(document, "visible_devices") is None:
+        text = "CUDA_VISIBLE_DEVICES is not set."
+        yield Clue("cpu-only-torch", "ruled_out", text, _HIDDEN)
 
 
 def _has_gpu(document: Document) -> bool:

@@ -35,6 +35,7 @@ _MOST_KERNELS = 10
 _HELD = (
     r"(?:other|another|previous|earlier|old) (?:\w+ )?(?:process|program|notebook|kernel|model|run)"
     r"|not (?:been )?(?:released|freed)|still (?:holds?|held|in memory|loaded)|leftover|zombie"
+    r"|(?:something|somebody|someone) else (?:still )?holds"
 )
 _TOO_LITTLE = r"out of memory|too little|not enough|insufficient|\bRAM\b|exhausted"
 

@@ -27,6 +27,7 @@ from assistant.probes.predictions import interpret_predictions
 from assistant.probes.prompts import interpret_prompts
 from assistant.probes.row import Probe
 from assistant.probes.sam import interpret_sam
+from assistant.probes.sizes import interpret_sizes
 from assistant.probes.speed import interpret_speed
 from assistant.probes.torchvision import interpret_torchvision
 from assistant.probes.trainable import interpret_trainable
@@ -41,7 +42,10 @@ PROBES: tuple[Probe, ...] = (
         never="opens no CUDA context, runs nothing on the GPU, changes no setting",
         seconds=30.0,
         informs=("cpu-only-torch", "no-kernel-image", "missing-library", "torch_version"),
-        entries=("vit-training-slow", "why-ngc-container"),
+        entries=(
+            "vit-training-slow", "gpu-clock-stuck", "why-ngc-container", "quick-diagnostic",
+            "still-stuck",
+        ),
         interpret=interpret_gpu,
         torch=True,
     ),
@@ -54,7 +58,7 @@ PROBES: tuple[Probe, ...] = (
         "asked to",
         seconds=20.0,
         informs=("out-of-memory", "process-killed", "memory_asked", "worker_signal"),
-        entries=("gpu-memory-reset", "clear-gpu-memory", "batch-size"),
+        entries=("gpu-memory-reset", "clear-gpu-memory", "batch-size", "quick-diagnostic"),
         interpret=interpret_memory,
         parameters=(
             Parameter(
@@ -74,10 +78,13 @@ PROBES: tuple[Probe, ...] = (
             "missing-module", "missing-submodule", "missing_module", "torchvision-operator",
             "numpy-abi", "cpu-only-torch",
         ),
-        entries=("environment-reset",),
+        entries=("environment-reset", "quick-diagnostic", "still-stuck"),
         interpret=interpret_packages,
         parameters=(
-            Parameter("name", "a package to look up, instead of all of the course's", "name"),
+            Parameter(
+                "name", "a package to look up, instead of all of the course's", "name",
+                told_by="missing_module",
+            ),
             Parameter(
                 "import", "also import the course's packages", "choice", ("no", "yes"), default="no"
             ),
@@ -91,7 +98,10 @@ PROBES: tuple[Probe, ...] = (
         never="shows no value of a secret, writes nothing",
         seconds=10.0,
         informs=("missing-module", "missing_module", "dataloader-worker", "download-refused"),
-        entries=("environment-reset", "dataloader-hang", "why-ngc-container"),
+        entries=(
+            "environment-reset", "dataloader-hang", "why-ngc-container", "quick-diagnostic",
+            "still-stuck",
+        ),
         interpret=interpret_environment,
     ),
     Probe(
@@ -211,7 +221,8 @@ PROBES: tuple[Probe, ...] = (
         interpret=interpret_checkpoint,
         parameters=(
             Parameter(
-                "wanted", "the file that is missing", "choice", (ANY, *SAM_BYTES), default=ANY
+                "wanted", "the file that is missing", "choice", (ANY, *SAM_BYTES), default=ANY,
+                told_by="missing_file",
             ),
             Parameter(
                 "sums", "compare sums with file names (seconds for each GB)", "choice",
@@ -234,11 +245,11 @@ PROBES: tuple[Probe, ...] = (
             Parameter("file", "a .pth, .pt or .safetensors file", "path"),
             Parameter(
                 "architecture", "the network that you build", "choice",
-                (ANY, *architecture_names()), default=ANY,
+                (ANY, *architecture_names()), default=ANY, told_by="model_network",
             ),
             Parameter(
                 "classes", "its number of classes (0: do not compare)", "number",
-                low=0, high=100_000, default="0",
+                low=0, high=100_000, default="0", told_by="model_classes",
             ),
         ),
         quick=False,
@@ -311,6 +322,18 @@ PROBES: tuple[Probe, ...] = (
         interpret=interpret_trainable,
         quick=False,
         cell="trainable.py",
+    ),
+    Probe(
+        id="sizes",
+        title="Sizes in a U-Net",
+        reads="height and width of a batch of images, and how your model's layers change them",
+        never="runs the model not, changes nothing",
+        seconds=10.0,
+        informs=("skip-size-mismatch",),
+        entries=("unet-shape-mismatch",),
+        interpret=interpret_sizes,
+        quick=False,
+        cell="sizes.py",
     ),
     Probe(
         id="predictions",

@@ -22,7 +22,7 @@ from assistant.probes.document import (
     get_section,
     get_text,
 )
-from assistant.types import Clue, Finding
+from assistant.types import Clue, Finding, Ruling
 
 SOURCE = "SamPredictor with one point in the middle and one box, in pixels, on the given image"
 _ENTRIES = ("sam-empty-masks",)
@@ -62,9 +62,7 @@ def _judge(document: Document) -> tuple[Verdict, tuple[Clue, ...]]:
     which = "point and box" if max(point) < _EMPTY and max(boxed) < _EMPTY else "one of the prompts"
     words = f"Even a proper prompt in pixels gives an empty mask here ({which})."
     advice = "The prompt's form is not to blame: take another image, and the official checkpoint."
-    return Verdict("warn", words, advice, _ENTRIES), (
-        Clue("sam-prompt", "ruled_out", words, _PROMPT),
-    )
+    return Verdict("warn", words, advice, _ENTRIES), _prompt_clues("ruled_out", words)
 
 
 def _works(document: Document, point: float, boxed: float) -> tuple[Verdict, tuple[Clue, ...]]:
@@ -77,7 +75,7 @@ def _works(document: Document, point: float, boxed: float) -> tuple[Verdict, tup
         "`set_image`, boxes as left, top, right, bottom, label 1 for the object."
     )
     clues = (
-        Clue("sam-prompt", "confirmed", f"{words} What is left is how it is asked.", _PROMPT),
+        *_prompt_clues("confirmed", f"{words} What is left is how it is asked."),
         Clue("unusable-file", "ruled_out", f"{_file(document)} is complete and loads.", _FILE),
     )
     named, held = (get_text(document, "model", name) for name in ("named", "type"))
@@ -89,6 +87,11 @@ def _works(document: Document, point: float, boxed: float) -> tuple[Verdict, tup
             mixed,
         )
     return Verdict("ok", words, advice), clues
+
+
+def _prompt_clues(ruling: Ruling, words: str) -> tuple[Clue, ...]:
+    """On messages about prompts, and on the entry without any message."""
+    return tuple(Clue(topic, ruling, words, _PROMPT) for topic in ("sam-prompt", *_ENTRIES))
 
 
 def _failed(document: Document) -> tuple[Verdict, tuple[Clue, ...]]:

@@ -241,6 +241,29 @@ def speed_states() -> Iterator[State]:
         yield "speed", name, {"model": model, "images": batch, "train_loader": loader}
 
 
+class UNet(nn.Module):
+    """The layers of a small U-Net; nothing is computed."""
+
+    def __init__(self, *, padding: int | str = 1) -> None:
+        super().__init__()
+        self.down = nn.ModuleList([nn.Conv2d(3, 4, 3, padding=padding) for _ in range(4)])
+        self.pool = nn.MaxPool2d(2)
+        self.up = nn.ModuleList([nn.ConvTranspose2d(4, 4, 2, stride=2) for _ in range(4)])
+        self.head = nn.Conv2d(4, 2, 1)
+
+
+def sizes_states() -> Iterator[State]:
+    for name, model, batch in (
+        ("fitting", UNet(padding="same"), images(2, 64)),
+        ("just fitting", UNet(), images(2, 48)),
+        ("odd", UNet(), images(2, 100)),
+        ("shrinking", UNet(padding=0), images(2, 64)),
+        ("no U-Net", nn.Linear(3, 2), images(2, 64)),
+        ("one image", UNet(), images(1, 64)[0]),
+    ):
+        yield "sizes", name, {"model": model, "images": batch}
+
+
 def library_states() -> Iterator[State]:
     """Models as torchvision and timm build them, without a download."""
     import timm
@@ -249,6 +272,7 @@ def library_states() -> Iterator[State]:
 
     net = resnet18(num_classes=10)
     yield "labels", "resnet18", {"labels": torch.arange(8), "model": net}
+    yield "sizes", "resnet18", {"model": net, "images": images(2, 224)}
     yield "trainable", "resnet18", with_optimizer(net.requires_grad_(False), lr=1e-3)
     segmenter = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=3)
     yield "predictions", "lraspp", {"model": segmenter, "images": images(4, 64)}
@@ -281,6 +305,8 @@ def odd_states() -> Iterator[State]:
         ("predictions", "words", {"model": Net(), "images": "cat.jpg"}),
         ("speed", "nothing defined", {}),
         ("speed", "words", {"model": Net(), "images": "cat.jpg", "train_loader": None}),
+        ("sizes", "nothing defined", {}),
+        ("sizes", "a path", {"model": UNet(), "images": "cat.jpg"}),
         ("boxes", "nothing defined", {}),
         ("boxes", "no results", {"model": Net(), "results": [], "picture": photo}),
         ("boxes", "a stream", {"model": Net(), "results": iter([1]), "picture": photo}),
@@ -359,7 +385,7 @@ def small_sam() -> Any:
 # The packages that the states of a group need
 STATES = (
     ((), (labels_states, normalization_states, trainable_states, predictions_states)),
-    ((), (speed_states, odd_states)),
+    ((), (speed_states, sizes_states, odd_states)),
     (("timm", "torchvision"), (library_states,)),
     (("ultralytics",), (yolo_states,)),
     (("segment_anything",), (sam_states,)),

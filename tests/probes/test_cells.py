@@ -258,6 +258,20 @@ FINDINGS: list[tuple[str, str, str, str, str, dict[str, str | None]]] = [
     ("speed: half", "warn", "bfloat16, the batch float32", "images.to(", "dtype-mismatch",
      {"Weights and input": "confirmed"}),
     ("speed: half, both", "warn", "on the CPU", "", "dtype-mismatch", {"Weights and input": None}),
+    ("sizes: fitting", "ok", "64 x 64 (height x width) are halved 4 times, which leaves no", "",
+     "unet-shape-mismatch", {"Height or width is not": "ruled_out", "The first convolution": None,
+                             "Convolutions without": "ruled_out"}),
+    ("sizes: just fitting", "ok", "48 x 48", "", "unet-shape-mismatch",
+     {"Height or width is not": None}),
+    ("sizes: odd", "fail", "not divisible by 16", "pad 12 rows and 12 columns",
+     "unet-shape-mismatch", {"Height or width is not": "confirmed"}),
+    ("sizes: shrinking", "warn", "4 of 4 convolutions have no padding", "padding=1",
+     "unet-shape-mismatch", {"Convolutions without": "confirmed"}),
+    ("sizes: no U-Net", "ok", "No layer halves", "", "unet-shape-mismatch",
+     {"Height or width is not": None, "Convolutions without": None}),
+    ("sizes: one image", "ok", "64 x 64", "", "unet-shape-mismatch", {}),
+    ("sizes: resnet18", "ok", "224 x 224 (height x width) are halved 5 times", "",
+     "unet-shape-mismatch", {"Height or width is not": "ruled_out"}),
     ("boxes: a picture", "warn", "No boxes at confidence 0.25", "conf=0.05", YOLO,
      {"The confidence limit": None, "The image is passed in the wrong": "ruled_out",
       "The objects are tiny": "ruled_out"}),
@@ -343,6 +357,7 @@ COURSE_CAUSES = [
     ("prompts: xywh", SAM, "Prompts not formatted correctly.", "confirmed"),
     ("prompts: background", SAM, "Prompts not formatted correctly.", "confirmed"),
     ("prompts: sound", SAM, "Prompts not formatted correctly.", "ruled_out"),
+    ("sizes: shrinking", "unet-shape-mismatch", "Padding or architecture mismatch.", "confirmed"),
     ("speed: new weights", SLOW, "Not using pre-trained weights.", "confirmed"),
     ("speed: on the CPU", SLOW, "Not using pre-trained weights.", None),
     ("speed: new weights", WEAK, "ViTs need more data or careful hyperparameters.", "confirmed"),
@@ -371,6 +386,9 @@ TALKS = [
     ("ViT training is extremely slow", SLOW, "speed: new weights", "a check confirms this: All 2"),
     ("YOLO returns no detections for my image", YOLO, "boxes: a high limit",
      "a check confirms this: The limit is 0.9"),
+    ("RuntimeError: Sizes of tensors must match except in dimension 1. Expected size 13 but got "
+     "size 12 for tensor number 1 in the list.", "unet-shape-mismatch", "sizes: odd",
+     "a check confirms this: Images of 100 x 100"),
     ("SAM returns empty masks for my point prompt", SAM, "prompts: fractions",
      "a check confirms this: The coordinates of the points lie between 0 and 1"),
 ]  # fmt: skip
@@ -436,7 +454,7 @@ async def test_a_state_without_fault_speaks_against_the_entry_only_where_nothing
 
 SPOILED = [
     "labels: smooth masks", "normalization: late", "trainable: two rates", "predictions: sound",
-    "speed: half", "boxes: normalised", "prompts: fractions",
+    "speed: half", "boxes: normalised", "prompts: fractions", "sizes: odd",
 ]  # fmt: skip
 
 

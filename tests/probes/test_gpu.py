@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from assistant.probes.gpu import interpret_gpu, runs_on
@@ -98,3 +100,33 @@ def test_other_pythons_variables_are_not_claimed(load_row) -> None:
 )
 def test_same_major_rule(architecture: str, capability: tuple[int, int], runs: bool) -> None:
     assert runs_on(architecture, capability) is runs
+
+
+BUSY = (DEVICE + "utilization", 95)
+CLOCK = "The GPU itself runs at a fraction of its clock."
+HIDDEN = "CUDA_VISIBLE_DEVICES is empty or names a GPU that does not exist."
+NO_DRIVER = "The container was started without --gpus all, so it has no driver."
+
+
+@pytest.mark.parametrize(
+    ("machine", "changes", "topic", "cause", "ruling"),
+    [
+        ("gb10", [BUSY, (DEVICE + "sm_clock", 611)], "vit-training-slow", CLOCK, "confirmed"),
+        ("gb10", [BUSY, (DEVICE + "sm_clock", 2400)], "gpu-clock-stuck", CLOCK, "ruled_out"),
+        ("gb10", [(DEVICE + "utilization", 3), (DEVICE + "sm_clock", 208)], "gpu-clock-stuck",
+         CLOCK, None),
+        ("gb10", [("visible_devices", "-1")], "cpu-only-torch", HIDDEN, "confirmed"),
+        ("gb10", [("visible_devices", None)], "cpu-only-torch", HIDDEN, "ruled_out"),
+        ("gb10", [("visible_devices", None), ("known", False)], "cpu-only-torch", HIDDEN, None),
+        ("gb10", [], "cpu-only-torch", NO_DRIVER, "ruled_out"),
+        ("gb10", [*SILENT, ("container", "/.dockerenv")], "cpu-only-torch", NO_DRIVER, "confirmed"),
+    ],
+)  # fmt: skip
+def test_causes(load_row, machine, changes, topic, cause, ruling) -> None:
+    finding = interpret_gpu(load_row(machine, "gpu", *changes), where="here")
+    rulings = {
+        clue.ruling
+        for clue in finding.clues
+        if clue.topic == topic and re.search(clue.cause, cause, re.IGNORECASE)
+    }
+    assert rulings == ({ruling} if ruling else set())

@@ -10,16 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from assistant.library import load_library
 from assistant.probes.registry import PROBES
 from assistant.probes.row import Probe
 from assistant.types import Finding
 
-COURSE_IDS = {
-    "gpu-memory-reset", "clear-gpu-memory", "batch-size", "environment-reset", "dataloader-hang",
-    "why-ngc-container", "vit-training-slow", "training-precision", "yolo-empty-detections",
-    "sam-empty-masks", "input-normalization", "iou-zero", "cnn-stuck-at-random", "freeze-layers",
-    "transfer-learning-not-improving", "vit-accuracy-low", "softmax-twice", "loss-nan",
-}  # fmt: skip
+SHIPPED = load_library([]).entries
 WORDS = """torch nvml devices memory error version cuda meminfo MemTotal MemFree MemAvailable
 packages torchvision requires file shadows name capability architectures processes used pid shm
 total path pip found limits secrets count free own warnings pressure build HugePages_Total"""
@@ -48,7 +44,7 @@ def test_the_rows_in_display_order() -> None:
     assert [name for name in names if name in RUNNING] == RUNNING
     assert all(row.title and row.reads and row.never for row in PROBES)
     assert all(row.informs or row.cell for row in PROBES)
-    assert {entry for row in PROBES for entry in row.entries} <= COURSE_IDS
+    assert {entry for row in PROBES for entry in row.entries} <= set(SHIPPED)
 
 
 @pytest.mark.parametrize("row", PROBES, ids=lambda row: row.id)
@@ -74,7 +70,7 @@ def test_a_row_that_trips_over_a_document_is_a_finding_all_the_same() -> None:
 def test_findings_link_only_to_entries_without_an_exception(load_row, name, machine) -> None:
     (row,) = (row for row in PROBES if row.id == name)
     finding = row.interpret(load_row(machine, row.id), where="here")
-    assert set(finding.entries) <= COURSE_IDS
+    assert set(finding.entries) <= set(SHIPPED)
     assert finding.source
     assert all(name and value for name, value in finding.facts)
 
