@@ -47,13 +47,13 @@ def ask_json(events: Iterable[Event]) -> dict[str, Any]:
         "answered": False,
         "fix": None,
         "text": "",
+        "sentences": [],
         "dropped": [],
         "evidence": [],
         "notices": [],
         "backend": "",
         "seconds": {},
     }
-    sentences: list[str] = []
     for event in events:
         if isinstance(event, Understood):
             shape["query"] = {"text": event.query.text, "kind": event.query.kind}
@@ -62,7 +62,8 @@ def ask_json(events: Iterable[Event]) -> dict[str, Any]:
         elif isinstance(event, Fix):
             shape["fix"] = fix_json(event.fix)
         elif isinstance(event, Sentence):
-            sentences.append(event.text)
+            citations = list(event.citations)
+            shape["sentences"].append({"text": event.text, "citations": citations})
         elif isinstance(event, Dropped):
             shape["dropped"].append({"text": event.text, "reason": event.reason})
         elif isinstance(event, Probed):
@@ -74,7 +75,7 @@ def ask_json(events: Iterable[Event]) -> dict[str, Any]:
             shape["backend"] = event.backend
             seconds = dict(event.seconds)
             shape["seconds"] = {name: seconds.get(name) for name in _TIMES}
-    shape["text"] = " ".join(sentences)
+    shape["text"] = " ".join(sentence["text"] for sentence in shape["sentences"])
     shape["answered"] = shape["fix"] is not None
     return shape
 
