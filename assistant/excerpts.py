@@ -35,7 +35,7 @@ class Excerpt:
 
 def find_excerpts(question: str, entry: Entry, *, most: int = 2) -> tuple[Excerpt, ...]:
     """Return the pieces that share the most with the question, in the guide's order; at least two
-    words, or one name, must be shared. What stands in the fix's first lines is left out."""
+    words, or one that tells something by itself, must be shared. What stands in the fix's first lines is left out."""
     title = set(shared_words(entry.title, question))
     shown = {*split_prose(entry.solution)[:1], *map(plain_markdown, entry.causes)}
     found = []
@@ -46,7 +46,7 @@ def find_excerpts(question: str, entry: Entry, *, most: int = 2) -> tuple[Excerp
         own = [word for word in shared if word not in title]
         names = [word for word in own if _is_name(word)]
         score = len(shared) + 2 * len(names)
-        if names or len(own) >= 2:
+        if names or len(own) >= 2 or (own and _is_telling(own[0])):
             ordered = (*names, *(word for word in own if word not in names))
             found.append((score, -number, Excerpt(piece, ordered)))
     best = sorted(found, key=lambda one: one[:2], reverse=True)[:most]
@@ -64,6 +64,19 @@ def find_symptom(question: str, entry: Entry) -> Excerpt | None:
 
 def _is_name(word: str) -> bool:
     return bool(re.search(r"\d|_", word)) or not is_plain(word.casefold())
+
+
+# words that stand in every guide, and forms of verbs
+_VAGUE = re.compile(
+    r"(?:train|numbers?|memory|images?|models?|single|given|through|think|files?|parts?|values?|"
+    r"layers?|pictures?|batch|batches|weights?|results?|small|large|different|network)$"
+    r"|.*(?:ed|ing)$",
+    re.IGNORECASE,
+)
+
+
+def _is_telling(word: str) -> bool:
+    return len(word) > 4 and not _VAGUE.match(word)
 
 
 def _pieces(entry: Entry) -> Iterator[str]:

@@ -53,6 +53,8 @@ def _gap(values: Mapping[str, str]) -> int:
     return abs(one - other) if min(one, other) >= 0 else 0
 
 
+_MANY = 5  # names: a file that wraps the weights has fewer of its own (state_dict, epoch, …)
+
 ROWS: tuple[FitRow, ...] = (
     FitRow(
         lambda v: _differ(v, "checkpoint_network", "model_network"),
@@ -72,6 +74,13 @@ ROWS: tuple[FitRow, ...] = (
         r"number of classes|classes differ|last layer|head",
         "the file has {checkpoint_classes} classes and your model {model_classes}",
         "model_classes",
+    ),
+    FitRow(
+        lambda v: min(_number(v, "missing_keys"), _number(v, "unexpected_keys")) >= _MANY,
+        r"another (?:architecture|network|model)|other architecture|architecture",
+        "{missing_keys} names are missing, {unexpected_keys} others stand in the file instead, and "
+        "no common beginning explains it",
+        "unexpected_keys",
     ),
     FitRow(
         lambda v: _gap(v) == 1,

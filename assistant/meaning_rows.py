@@ -242,6 +242,12 @@ ROWS: tuple[MeaningRow, ...] = tuple(
             "just one value per channel: there is nothing to average.",
         ),
         (
+            r"shape of the mask (?P<a>\[[\d, ]+\]) at index \d+ does not match the shape of the "
+            r"indexed tensor (?P<b>\[[\d, ]+\])",
+            "A mask that picks elements needs the shape of what it picks from; it has {a}, the "
+            "tensor {b}.",
+        ),
+        (
             r"stack expects a non-empty TensorList",
             "`torch.stack` was given an empty list: nothing was found or collected before it.",
         ),
@@ -425,6 +431,33 @@ DETAILS: tuple[MeaningRow, ...] = tuple(
             r"No module named '?(?P<package>[A-Za-z_][\w-]*)'?(?!\.)",
             "Once {package} is installed in that very Python and the kernel was started anew, this "
             "line goes through.",
+        ),
+        (
+            r"(?:(?P<package>[\w-]+) (?:library|package)s? but it was not found|were not found in "
+            r"your environment: (?P<other>[\w-]+))",
+            "As soon as that Python has it and was started anew, the program goes on from there.",
+        ),
+        (
+            r"(?:type|dtype:?|got|found|and) \(?(?P<a>torch\.DoubleTensor|double|Double)\b",
+            "{a} has 64 bits for each number: that is what NumPy arrays have unless told otherwise.",
+        ),
+        (
+            r"(?:type|dtype:?|got|found|and) \(?(?P<a>unsigned char|Byte|torch\.ByteTensor)\b",
+            "{a} are whole numbers from 0 to 255: an image that nobody has scaled yet.",
+        ),
+        (
+            r"(?:type|dtype:?|got|found|and) \(?(?P<a>(?:c10::)?(?:Half|BFloat16)|"
+            r"torch\.(?:cuda\.)?(?:Half|BFloat16)Tensor)\b",
+            "{a} has 16 bits for each number: it comes from `.half()`, `.bfloat16()` or autocast, "
+            "never by itself.",
+        ),
+        (
+            r"unable to allocate shared memory.{0,200}(?P<a>No space left on device)",
+            "{a} is said of the shared memory here, not of the disk.",
+        ),
+        (
+            r"expected input\[(?P<n>\d+), (?P<c>\d+), (?P<h>\d+), (?P<w>\d+)\]",
+            "PyTorch reads that shape as {n} images with {c} channels of {h} x {w} pixels each.",
         ),
         (
             rf"(?P<a>{_SIZE}) total capacity; (?P<b>{_SIZE}) already allocated",

@@ -34,8 +34,10 @@ def tell(
     said = (
         [*_failure(query, exception, entry)]
         if exception is not None
-        else [*_observation(query, entry)]
+        else [*_observation(query.text, query, entry, most=2)]
     )
+    if exception is not None and query.words:
+        said += [*_observation(query.words, query, entry, most=1)]
     said += [*_cause(query, entry, findings), *_next(query, entry, others)]
     return tuple(said[:_MOST])
 
@@ -94,17 +96,17 @@ def _short(file: str) -> str:
 # --- plain words ---------------------------------------------------------------------------------
 
 
-def _observation(query: Query, entry: Entry) -> Iterator[Sentence]:
+def _observation(words: str, query: Query, entry: Entry, *, most: int) -> Iterator[Sentence]:
     """What the guide says of the things that the words name."""
-    meanings = explain_words(query.text)
+    meanings = explain_words(words) if query.exception is None else ()
     for meaning in meanings:
         yield Sentence(meaning.text, (_line(query, meaning.start), entry.id))
-    symptom = find_symptom(query.text, entry)
-    if not meanings and symptom is not None and len(symptom.named) > 1:
+    symptom = find_symptom(words, entry)
+    if not meanings and query.exception is None and symptom is not None and len(symptom.named) > 1:
         named = " and ".join(map(as_code, symptom.named[:2]))
         text = f"You speak of {named}; the guide lists the symptom: {symptom.text.rstrip('.')}."
         yield Sentence(text, (entry.id, _find_words(query, symptom.named)))
-    for excerpt in find_excerpts(query.text, entry):
+    for excerpt in find_excerpts(words, entry, most=most):
         named = " and ".join(as_code(word) for word in excerpt.named[:2])
         lead = f"You speak of {named}; the guide on that: " if named else "The guide on this: "
         yield Sentence(f"{lead}{excerpt.text}", (entry.id, _find_words(query, excerpt.named)))

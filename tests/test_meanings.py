@@ -65,6 +65,12 @@ MESSAGES = [
         "made for `3` channels",
     ),
     (
+        "IndexError",
+        "The shape of the mask [1, 3] at index 1 does not match the shape of the indexed tensor "
+        "[1, 4, 256] at index 1",
+        "`[1, 3]`",
+    ),
+    (
         "RuntimeError",
         "mat1 and mat2 shapes cannot be multiplied (4x2304 and 4096x128)",
         "`2304` numbers per sample arrive at a linear layer that was built for `4096`",
@@ -103,6 +109,26 @@ def test_a_message_is_explained_with_its_values(name: str, message: str, said: s
     meaning = explain_exception(ExceptionText(name, message, 0, len(message)))
     assert said in meaning[0]
     assert all(text.endswith((".", "!", "?", "`")) for text in meaning)
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("Input type (double) and bias type (float) should be the same", "`double` has 64 bits"),
+        ("Input type (float) and bias type (c10::Half) should be the same", "`c10::Half` has 16"),
+        (
+            "Given groups=1, weight of size [64, 3, 7, 7], expected input[32, 224, 224, 3] to have "
+            "3 channels, but got 224 channels instead",
+            "`32` images with `224` channels of `224` x `3` pixels",
+        ),
+        (
+            "unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)",
+            "not of the disk",
+        ),
+    ],
+)
+def test_a_second_sentence_says_more_of_the_same_message(message: str, said: str) -> None:
+    assert said in explain_exception(ExceptionText("RuntimeError", message, 0, len(message)))[1]
 
 
 def test_what_no_row_knows_is_not_explained() -> None:
