@@ -49,16 +49,18 @@ def build_fix(
 ) -> FixText:
     """The entry's fix as the guide words it, with this person's values in its slots.
 
-    For an error: what to do, what the paste and the findings say about this case, then the causes
-    with what the findings say about each. `blocks` are the fix's code, filled in the same way.
+    A ladder: what to do in one or two lines, with its code if that is short; what the paste says
+    about this case; the causes, with what the findings say about each; then the rest. `blocks` are
+    the fix's code, filled in the same way.
     """
     values = slot_values(query, findings)
     lead = _lead(entry, query, findings)
     if entry.kind != "error":
-        return _filled(entry, "\n\n".join(filter(None, (lead, entry.body.strip()))), values)
-    before, after = _split_lead(entry.solution.strip())
+        return _filled(entry, "\n\n".join(filter(None, (lead, _answer_first(entry)))), values)
+    before, code, after = _split_lead(entry.solution.strip())
     found = "" if lead else _found(entry, query, findings)
-    parts = [lead, before, _case(query), found, after, _causes(entry, query, findings)]
+    causes = _causes(entry, query, findings)
+    parts = [lead, before, code, _case(query), found, causes, after]
     if entry.check.strip():
         parts.append(f"**How to see that it worked:**\n\n{entry.check.strip()}")
     return _filled(entry, "\n\n".join(part for part in parts if part), values)
@@ -141,20 +143,43 @@ def _causes(entry: Entry, query: Query | None, findings: Sequence[Finding]) -> s
     ]
     if len(lines) == 1:
         return f"**Why it happens:** {lines[0]}"
-    return "**Why it happens:**\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
+    numbered = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
+    return f"**Why it happens:**\n\n{numbered}" if lines else ""
 
 
-def _split_lead(solution: str) -> tuple[str, str]:
-    """The first paragraph, if it is words, with the code that it announces; and the rest."""
-    first, gap, rest = solution.partition("\n\n")
-    is_words = not first.lstrip().startswith(("```", "~~~", "-", "*", "1", "|", "#"))
-    if not is_words or not gap:
-        return "", solution
-    code = _FIRST_FENCE.match(rest) if first.rstrip().endswith(":") else None
-    return (f"{first}\n\n{code[0]}", rest[code.end() :].strip()) if code else (first, rest)
+_SHORT = 8  # lines of code that may stand between what to do and why
+_FIRST_FENCE = re.compile(r"\s*^(```|~~~)(?P<language>\w*)(?:.|\n)*?^\1[ \t]*$", re.MULTILINE)
+_RUN = frozenset({"bash", "sh", "shell", "console", "zsh"})
+_SYMPTOMS = re.compile(
+    r"\A\*\*Symptoms?(?::\*\*|\*\*\s*:).*?(?=\n\s*\n(?!\s*[-*+] )|\Z)", re.DOTALL
+)
 
 
-_FIRST_FENCE = re.compile(r"\s*^```(?:.|\n)*?^```[ \t]*$", re.MULTILINE)
+def _split_lead(solution: str) -> tuple[str, str, str]:
+    """What to do in words, the code that comes with it, the rest. A solution that begins with code
+    is told in one line; longer code comes last, unless the words announce it."""
+    first, _, rest = solution.partition("\n\n")
+    code = _FIRST_FENCE.match(solution)
+    if code is not None:
+        words = "Run this:" if code["language"].lower() in _RUN else "Do it like this:"
+        return words, code[0].strip(), solution[code.end() :].strip()
+    if first.lstrip().startswith(("-", "*", "1", "|", "#")) and not first.startswith("**"):
+        return "", "", solution
+    code = _FIRST_FENCE.match(rest)
+    is_short = code is not None and code[0].strip().count("\n") - 1 <= _SHORT
+    if code is None or not (is_short or first.rstrip().endswith(":")):
+        return first, "", rest.strip()
+    return first, code[0].strip(), rest[code.end() :].strip()
+
+
+def _answer_first(entry: Entry) -> str:
+    """A question's or procedure's text; symptoms that stand before the answer go behind it."""
+    body = entry.body.strip()
+    symptoms = _SYMPTOMS.match(body)
+    if symptoms is None:
+        return body
+    rest = re.sub(r"\A\*\*Solution(?::\*\*|\*\*\s*:)\s*", "", body[symptoms.end() :].strip())
+    return f"{rest}\n\n{symptoms[0].strip()}"
 
 
 def abstention(query: Query, retrieval: Retrieval) -> tuple[str, ...]:

@@ -11,10 +11,8 @@ from collections.abc import Sequence
 from importlib import resources
 
 from assistant.types import Conversation, Entry, Finding, Message, Query
+from assistant.wording import plain_markdown
 
-# fenced code and table rows; emphasis and heading marks
-_NOT_PROSE = re.compile(r"```(?:.|\n)*?(?:```|\Z)|^\|.*$", re.MULTILINE)
-_MARKS = re.compile(r"[*`#>]")
 # a line that looks like the end of the place where the paste stands
 _RULER = re.compile(r"^([ \t]*=)[= \t]+$", re.MULTILINE)
 _ENTRY_CHARACTERS = 1200
@@ -67,11 +65,6 @@ def _tiny_prompt(query: Query, entry: Entry) -> tuple[Message, ...]:
     cause = " ".join(entry.causes) or plain_markdown(entry.solution)
     user = _data("tiny-user.md").format(error=_cut(asked.rstrip(": "), 240), cause=_cut(cause, 420))
     return (Message("system", _data("tiny-system.md").strip()), Message("user", user.strip()))
-
-
-def plain_markdown(markdown: str) -> str:
-    """Take code blocks, tables and marks out: what is left is prose."""
-    return " ".join(_MARKS.sub("", _NOT_PROSE.sub(" ", markdown)).split())
 
 
 def _entry_text(entry: Entry) -> str:

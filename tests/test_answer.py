@@ -37,9 +37,9 @@ def test_the_fix_of_an_error_begins_with_the_solution_and_names_the_cause() -> N
     assert [(b.language, b.code) for b in fix.blocks] == [("bash", "python -m pip install timm")]
 
 
-def test_several_causes_become_a_list() -> None:
+def test_several_causes_are_numbered_as_guides_refer_to_them() -> None:
     text = build_fix(ENTRIES["missing-lap"]).text
-    assert "- The tracker needs the package lap.\n- It was installed for another Python." in text
+    assert "1. The tracker needs the package lap.\n2. It was installed for another Python." in text
 
 
 def test_a_question_gets_its_whole_answer_and_an_error_without_extras_only_its_solution() -> None:

@@ -77,8 +77,8 @@ def test_a_traceback_at_the_end_of_five_megabytes_from_standard_input_as_json() 
     assert done.returncode == 0, said(done)
     found = shape(done)
     assert set(found) == {
-        *("query", "matches", "status", "answered", "fix", "text", "dropped", "evidence"),
-        *("offered", "question", "notices", "backend", "seconds"),
+        *("query", "matches", "status", "answered", "fix", "text", "sentences", "dropped"),
+        *("evidence", "offered", "question", "notices", "backend", "seconds"),
     }
     assert found["query"]["kind"] == "traceback"
     assert TIMM in found["query"]["text"]
@@ -93,9 +93,12 @@ def test_a_traceback_at_the_end_of_five_megabytes_from_standard_input_as_json() 
     assert set(found["fix"]) == {"entry", "text", "blocks"}
     assert found["fix"]["entry"] == "missing-timm"
     assert {"language": "bash", "code": "python -m pip install timm"} in found["fix"]["blocks"]
-    assert (found["text"], found["dropped"], found["evidence"]) == ("", [], [])
+    assert (found["dropped"], found["evidence"]) == ([], [])
+    assert "Your code stopped in `train.py`, line `24`" in found["text"]
+    assert " ".join(one["text"] for one in found["sentences"]) == found["text"]
+    assert all(one["citations"] for one in found["sentences"])
     assert any("5,200" in notice for notice in found["notices"])
-    assert found["backend"] == ""
+    assert "without a language model" in found["backend"]
     assert set(found["seconds"]) == {"read", "retrieve", "probe", "fix", "first_token", "total"}
     assert found["seconds"]["first_token"] is found["seconds"]["probe"] is None
     assert is_calm(done)

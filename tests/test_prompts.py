@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from assistant.prompts import build_prompt, plain_markdown
+from assistant.prompts import build_prompt
 from assistant.reading import read_query
 from assistant.types import Finding, Query, Turn
+from assistant.wording import plain_markdown
 from tests.course import TIMM, course_entries
 
 ENTRY = course_entries()["missing-timm"]
