@@ -91,7 +91,9 @@
     timer = setTimeout(look, away ? FAST : SLOW);
   };
   addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
-  addEventListener("load", look);
+  // Gradio may put this script in after the page has loaded
+  if (document.readyState === "complete") look();
+  else addEventListener("load", look);
 })();
 
 // The memory panel is read again every ten seconds while it is open and this tab is in front.

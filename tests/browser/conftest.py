@@ -36,6 +36,11 @@ Serve = Callable[..., str]
 expect.set_options(timeout=15_000)
 
 
+def find_chromium() -> str | None:
+    """The first installed browser."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
 @contextlib.contextmanager
 def running(app: object, *, port: int = 0) -> Iterator[int]:
     """Serve an ASGI app on a thread and yield its port."""
@@ -55,7 +60,7 @@ def running(app: object, *, port: int = 0) -> Iterator[int]:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """An installed Chromium; Playwright's own download is not needed."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
+    found = find_chromium()
     if found is None:
         pytest.skip("no Chromium found; install one: apt-get install chromium")
     with sync_playwright() as playwright:
