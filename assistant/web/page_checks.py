@@ -6,6 +6,7 @@ It refuses to know what a check does (the probes) and who may press (checks.py).
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -25,7 +26,14 @@ from assistant.web.checks import (
     read_slots,
 )
 from assistant.web.markdown import escape
-from assistant.web.panel import EMPTY, SAMPLES, read_sample, render_panel, render_refusal
+from assistant.web.panel import (
+    EMPTY,
+    SAMPLES,
+    is_busy,
+    read_sample,
+    render_panel,
+    render_refusal,
+)
 from assistant.web.room import Room
 from assistant.web.session import View
 from assistant.web.shown import Outputs, Shown
@@ -248,7 +256,8 @@ def _wire_panel(room: Room, shown: Shown, parts: CheckParts, *, visitor: WhoAsks
         if finding is None:
             return render_refusal(reason or "the check said nothing"), view.permits[PANEL]
         samples = room.add_sample(who, read_sample(finding), most=SAMPLES)
-        return render_panel(finding, samples), view.permits[PANEL]
+        busy = is_busy(os.getloadavg()[0], cpus=os.cpu_count() or 1)
+        return render_panel(finding, samples, busy=busy), view.permits[PANEL]
 
     permit = shown.permits[PANEL]
     parts.sample.click(sample, [permit, shown.target], [parts.panel, permit], **RUN)

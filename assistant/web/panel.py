@@ -19,6 +19,8 @@ _SIZE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?) (MiB|GiB)")  # "22.9 GiB"
 _WIDTH, _HEIGHT = 600, 90
 _SHOWN = ("MemTotal", "MemAvailable", "SwapFree", "GPU processes together")
 EMPTY = "Nothing was read yet."
+_AGAIN = "Read again every 10 seconds while this is open and the tab is in front."
+_BUSY = "This machine is busy, so it is read again only when you press Refresh."
 
 Sample = tuple[float, float]
 
@@ -30,14 +32,16 @@ def read_sample(finding: Finding) -> Sample | None:
     return (max(0.0, total - left), total) if total and left is not None else None
 
 
-def render_panel(finding: Finding, samples: Sequence[Sample]) -> str:
-    """Return the panel's Markdown."""
+def is_busy(load: float, *, cpus: int) -> bool:
+    """Whether more programs want to run than there are processors: then nothing more is added."""
+    return load > max(1, cpus)
+
+
+def render_panel(finding: Finding, samples: Sequence[Sample], *, busy: bool = False) -> str:
+    """Return the panel's Markdown; page.js reads in it whether it may ask again by itself."""
     rows = [(name, value) for name, value in finding.facts if name in _SHOWN or "process " in name]
     listed = "\n".join(f"- {_oneline(name)}: {_oneline(value)}" for name, value in rows)
-    end = (
-        f"Looked at: {_oneline(finding.where)}. Read again every 10 seconds while this is open and "
-        "the tab is in front."
-    )
+    end = f"Looked at: {_oneline(finding.where)}. {_BUSY if busy else _AGAIN}"
     parts = [_oneline(finding.summary), *_plot(samples), listed, end]
     return "\n\n".join(part for part in parts if part)
 

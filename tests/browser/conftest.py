@@ -36,6 +36,11 @@ Serve = Callable[..., str]
 expect.set_options(timeout=15_000)
 
 
+def find_chromium() -> str | None:
+    """The first installed browser."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
 @contextlib.contextmanager
 def running(app: object, *, port: int = 0) -> Iterator[int]:
     """Serve an ASGI app on a thread and yield its port."""

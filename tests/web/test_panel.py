@@ -7,7 +7,14 @@ import re
 import pytest
 
 from assistant.types import Finding
-from assistant.web.panel import SAMPLES, draw_curve, read_sample, render_panel, render_refusal
+from assistant.web.panel import (
+    SAMPLES,
+    draw_curve,
+    is_busy,
+    read_sample,
+    render_panel,
+    render_refusal,
+)
 from tests.web.test_messages import HARMLESS, XSS, kinds
 
 
@@ -40,6 +47,13 @@ def test_the_curve_stays_in_its_frame_and_the_newest_stands_at_the_right():
     assert all(0 <= float(height) <= 90 for _, height in places)
     assert "8.0 of 16.0 GiB in use" in render_panel(finding(), [(8.0, 16.0)])
     assert "![" not in render_panel(finding(), [])
+
+
+def test_a_busy_machine_is_not_asked_again_and_again():
+    assert [is_busy(load, cpus=4) for load in (0.0, 4.0, 4.1)] == [False, False, True]
+    calm, busy = (render_panel(finding(), [], busy=busy) for busy in (False, True))
+    assert "every 10 seconds" in calm
+    assert "only when you press Refresh" in busy  # page.js looks for these words
 
 
 @pytest.mark.parametrize("payload", XSS)
