@@ -99,11 +99,11 @@ def _lead(entry: Entry, query: Query | None, findings: Sequence[Finding]) -> str
     against = find_objections(entry, query, findings)
     if not against:
         return ""
-    said = " ".join(clue.text for clue in against[:3])
+    said = " ".join(_inert(clue.text) for clue in against[:3])
     steps = dict.fromkeys(f.next for f in findings if set(f.clues) & set(against) and f.next)
     place = next((f.where for f in findings if set(f.clues) & set(against)), "")
-    where = f" (Looked at: {place}.)" if place else ""
-    return f"**It is probably something else.** {' '.join([said + where, *steps])}"
+    where = f" (Looked at: {_inert(place)}.)" if place else ""
+    return f"**It is probably something else.** {' '.join([said + where, *map(_inert, steps)])}"
 
 
 def _found(entry: Entry, query: Query | None, findings: Sequence[Finding]) -> str:
@@ -117,7 +117,7 @@ def _found(entry: Entry, query: Query | None, findings: Sequence[Finding]) -> st
         else ()
     )
     steps = [
-        f"- {f.next} (Looked at: {f.where}.)"
+        f"- {_inert(f.next)} (Looked at: {_inert(f.where)}.)"
         for f in findings
         if f.next and (clues & set(f.clues) or any(name and name in f.summary for name in files))
     ]
@@ -138,13 +138,22 @@ def _causes(entry: Entry, query: Query | None, findings: Sequence[Finding]) -> s
     causes = weigh_causes(entry, query, findings)
     rest = " *(no check has decided this)*" if any(c.ruling for c in causes) else ""
     lines = [
-        f"{c.cause} *({_RULINGS[c.ruling]}: {c.text})*" if c.ruling else f"{c.cause}{rest}"
+        f"{c.cause} *({_RULINGS[c.ruling]}: {_inert(c.text)})*" if c.ruling else f"{c.cause}{rest}"
         for c in causes
     ]
     if len(lines) == 1:
         return f"**Why it happens:** {lines[0]}"
     numbered = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
     return f"**Why it happens:**\n\n{numbered}" if lines else ""
+
+
+# "](", "][", "<a", "<!--", "http://": what makes links, pictures and HTML of a text
+_LIVE = re.compile(r"(?<=\])(?=[(\[])|(?<=<)(?=[A-Za-z/!?])|(?<=:)(?=//)")
+
+
+def _inert(text: str) -> str:
+    """A finding's words hold names of a foreign program: spaces keep them from becoming links."""
+    return _LIVE.sub(" ", text)
 
 
 _SHORT = 8  # lines of code that may stand between what to do and why

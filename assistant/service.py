@@ -144,7 +144,7 @@ class Assistant:
         answer.mark("read")
         if probe is not None:
             asked = conversation[-1].query if conversation and query.kind == "empty" else query
-            told = self._told(asked, [probe]) | dict(parameters or {})
+            told = self._told(asked, [probe], parameters or {})
             async for event in self._probe(answer, [probe], target, told):
                 yield event
             if query.kind == "empty":
@@ -318,14 +318,20 @@ class Assistant:
                 )
                 return
             target = place.name
-        async for event in self._probe(answer, quick, target, self._told(answer.query, quick)):
+        async for event in self._probe(answer, quick, target, self._told(answer.query, quick, {})):
             yield event
         for event in self._revise(answer):
             yield event
 
-    def _told(self, query: Query, probes: Sequence[str]) -> dict[str, str]:
-        """What these probes can be told by the paste: the package, file or network it names."""
-        return read_told(query, [row for row in self._prober.probes() if row.id in probes])
+    def _told(
+        self, query: Query, probes: Sequence[str], given: Mapping[str, str]
+    ) -> dict[str, str]:
+        """What these probes can be told by the paste (the package, file or network it names), and
+        what a person chose; a form that was left as it is chooses nothing."""
+        rows = [row for row in self._prober.probes() if row.id in probes]
+        defaults = {one.name: one.default for row in rows for one in row.parameters}
+        chosen = {name: value for name, value in given.items() if value != defaults.get(name)}
+        return read_told(query, rows) | chosen
 
     def _revise(self, answer: Progress) -> Iterator[Event]:
         """New matches and a new fix where the findings change them."""

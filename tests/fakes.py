@@ -254,18 +254,21 @@ class FakeProber:
         informs: tuple[str, ...] = (),
         place: Target | None = None,
         pasted: tuple[Finding, ...] = (),
+        parameters: tuple[Parameter, ...] = (),
     ) -> None:
-        """Every row informs `informs`; `place` is where a traceback comes from; `pasted` is what a
-        text that says PASTED holds."""
+        """Every row informs `informs` and takes `parameters`; `place` is where a traceback comes
+        from; `pasted` is what a text that says PASTED holds."""
         self._findings = {finding.id: finding for finding in findings}
         self._informs = informs
         self._place = place
         self._pasted = pasted
+        self._parameters = parameters
         self.runs: list[tuple[tuple[str, ...], str | None]] = []
+        self.told: list[Mapping[str, str]] = []
 
     def probes(self) -> tuple[ProbeInfo, ...]:
         return tuple(
-            ProbeInfo(id_, id_, "nothing", "anything", informs=self._informs)
+            ProbeInfo(id_, id_, "nothing", "anything", self._parameters, informs=self._informs)
             for id_ in self._findings
         )
 
@@ -283,6 +286,7 @@ class FakeProber:
         parameters: Mapping[str, str] | None = None,
     ) -> tuple[Finding, ...]:
         self.runs.append((tuple(probe_ids), target))
+        self.told.append(dict(parameters or {}))
         refused = Finding("", "refused", "There is no such check.")
         return tuple(self._findings.get(id_, refused) for id_ in probe_ids)
 

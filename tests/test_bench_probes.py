@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import venv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,20 @@ def test_rows_and_bare_starts_are_timed_in_one_run(tmp_path: Path) -> None:
     assert all(time.row > 0 and time.bare > 0 for time in times)
 
 
+def test_every_row_that_need_not_be_told_a_file_is_timed(tmp_path: Path) -> None:
+    """In a Python without torch, so that the heavy rows end at once."""
+    venv.create(tmp_path / "cv", symlinks=True)
+    collector = Collector({"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})
+    targets = [replace(own_target(sys.executable), argv=(str(tmp_path / "cv/bin/python"),))]
+    prober = ProbeRunner(lambda: targets, collector, folder=tmp_path, home=tmp_path)
+    rows = [row for row in PROBES if not row.network]
+    times = {time.id: time for time in time_probes(prober, collector, runs=1, rows=rows)}
+    assert set(times) == {row.id for row in rows if not row.needs_path and not row.cell}
+    assert {"gpu", "memory", "dataloader", "torchvision", "precision"} <= set(times)
+    assert times["gpu"].needs_torch
+    assert not times["memory"].needs_torch
+
+
 def test_an_unknown_target_is_a_usage_error(tmp_path: Path) -> None:
     prober, collector = build(tmp_path)
     with pytest.raises(UsageError):
@@ -38,6 +54,9 @@ def test_an_unknown_target_is_a_usage_error(tmp_path: Path) -> None:
 
 def test_the_table_holds_the_ratio() -> None:
     times = [ProbeTime("gpu", 3.0, 0.5)]
-    assert bench_json(times)["rows"] == [{"id": "gpu", "seconds": 3.0, "bare": 0.5, "ratio": 6.0}]
-    assert "| gpu | 3.00 s | 0.50 s | 6.0 |" in render_bench(times)
+    row = {"id": "gpu", "seconds": 3.0, "bare": 0.5, "ratio": 6.0, "command": "python -c pass"}
+    assert bench_json(times)["rows"] == [row]
+    assert "| gpu | 3.00 s | 0.50 s | 6.0 | `python -c pass` |" in render_bench(times)
+    torch = [ProbeTime("gpu", 3.0, 2.0, needs_torch=True)]
+    assert '| 1.5 | `python -c "import torch"` |' in render_bench(torch)
     assert ProbeTime("x", 1.0, 0.0).ratio == 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import venv
 import zipfile
@@ -41,6 +42,38 @@ def test_a_package_that_is_missing_there_is_found_here(lab: str) -> None:
     assert f"{lab.partition('=')[2]} -m pip install numpy" in out(done)
     here = run("probe", "packages", "--set", "name=numpy", "--target", "own", targets=lab)
     assert "is installed in this Python" in out(here)
+
+
+def test_a_check_changes_the_answer_for_that_interpreter(lab: str) -> None:
+    text = "ModuleNotFoundError: No module named 'timm'"
+    asked = ("ask", text, "--probe", "--target", "lab", "--json")
+    found = shape(run(*asked, targets=lab))
+    python = lab.partition("=")[2]
+    evidence = {row["id"]: row for row in found["evidence"]}
+    assert "timm is not installed in this Python" in evidence["packages"]["summary"]
+    assert all("named lab" in row["where"] and row["source"] for row in evidence.values())
+    assert f"{python} -m pip install timm" in found["fix"]["text"]
+    assert {"language": "bash", "code": f"{python} -m pip install timm"} in found["fix"]["blocks"]
+    assert "*(a check confirms this: timm is not installed" in found["fix"]["text"]
+    assert "**On your machine:**" in found["fix"]["text"]
+
+
+def test_without_a_target_it_is_asked_which_python(lab: str) -> None:
+    text = "ModuleNotFoundError: No module named 'timm'"
+    found = shape(run("ask", text, "--probe", "--json", targets=lab))
+    assert found["evidence"] == []
+    assert "packages" in found["offered"]
+    assert any("which Python" in notice and "lab" in notice for notice in found["notices"])
+
+
+def test_doctor_computes_for_less_than_five_seconds() -> None:
+    """Whatever else the machine does; most of it is the one import of torch."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = run("doctor", "--target", "own", "--json")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode in (0, 1)
+    used = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    assert 0 < used < 5.0
 
 
 @pytest.mark.parametrize(
@@ -94,6 +127,13 @@ def test_a_cell_is_printed_for_where_we_cannot_look() -> None:
     assert done.returncode == 0
     compile(out(done), "cell", "exec")
     assert "def collect_packages(" in out(done)
+    for name in ("labels", "hub"):
+        done = run("probe", name, "--cell")
+        compile(out(done), name, "exec")
+    told = run("probe", "yolo", "--cell")
+    assert told.returncode == 2
+    assert "packages, environment" in said(told)
+    assert "yolo" not in said(told).partition("Choose")[2]
 
 
 def test_bench_prints_the_ratio_to_a_bare_start(lab: str) -> None:

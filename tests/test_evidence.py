@@ -21,7 +21,8 @@ from assistant.library import load_library
 from assistant.probes.parameters import check_parameters
 from assistant.probes.registry import PROBES
 from assistant.reading import read_query
-from assistant.types import Clue, Entry, Finding, Match, ProbeInfo, Retrieval, Target
+from assistant.terminal import print_event
+from assistant.types import Clue, Entry, Finding, Match, Parameter, ProbeInfo, Retrieval, Target
 from tests.course import TIMM, course_entries
 from tests.fakes import FakeBackend, FakeProber
 from tests.test_service import collect, done, make
@@ -234,6 +235,47 @@ async def test_probes_that_can_tell_more_are_offered_but_not_run() -> None:
     events = await collect(make(prober=rows))
     assert [e.probes for e in events if isinstance(e, Offered)] == [("packages",)]
     assert rows.runs == []
+
+
+async def test_the_terminal_names_offers_and_says_where_evidence_comes_from(capsys) -> None:
+    events = [Offered(("packages", "labels")), Probed(replace(finding(), source="pip show"))]
+    for event in (*events, Probed(replace(finding(), age=4.0))):
+        print_event(event)
+    printed = capsys.readouterr()
+    assert "packages, labels. assistant probe NAME" in printed.err
+    assert "Looked at: nb\n" in printed.out
+    assert "read: pip show" in printed.out
+    assert "read 4 seconds ago" in printed.out
+
+
+async def test_a_form_that_was_left_as_it_is_does_not_hide_what_the_paste_says() -> None:
+    name = Parameter("name", "a package", "name", told_by="missing_module")
+    other = Parameter("deep", "how deep", "choice", ("no", "yes"), default="no")
+    own = Target("own", "own", ("python",), "our own")
+    rows = prober(WHOLE, place=own, parameters=(name, other))
+    assistant = make(FakeBackend(), prober=rows)
+    first = done(await collect(assistant))
+    for given in ({"name": "", "deep": "no"}, {"name": "lap", "deep": "yes"}, {"odd": "1"}):
+        await collect(assistant, "", conversation=(first.turn,), probe="packages", parameters=given)
+    assert rows.told == [
+        {"name": "timm"},
+        {"name": "lap", "deep": "yes"},
+        {"name": "timm", "odd": "1"},
+    ]
+
+
+HOSTILE = "[fc](http://evil.example) <img src=x> ![x][y] <!-- https://evil.example"
+
+
+def test_names_of_a_foreign_program_become_no_link_and_no_html() -> None:
+    against = Clue("missing_module=timm", "ruled_out", HOSTILE)
+    confirmed = replace(ABSENT, text=HOSTILE)
+    for clue in (against, confirmed):
+        found = replace(finding(clue, next_=HOSTILE), where=HOSTILE)
+        text = build_fix(ENTRY, QUERY, [found]).text
+        assert "evil.example" in text
+        for live in ("](http", "<img", "][y", "<!--", "://evil"):
+            assert live not in text
 
 
 async def test_a_check_revises_the_answer() -> None:

@@ -1,7 +1,7 @@
-"""What a probe costs: each row's time beside the bare start of the same interpreter.
+"""What a probe costs: each row's time beside the bare command, the start of the same interpreter.
 
-Both are measured in the same run, alternating, so that a busy machine slows both. It refuses to
-know what a row finds.
+A row that uses torch stands beside a bare `import torch`. Both are measured in the same run,
+alternating, so that a busy machine slows both. It refuses to know what a row finds.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from assistant.types import Prober, Target
 
 @dataclass(frozen=True, slots=True)
 class ProbeTime:
-    """Medians in seconds: `row` with its process, `bare` an interpreter that does nothing."""
+    """Medians in seconds: `row` with its process, `bare` the interpreter alone (with torch where
+    the row `needs_torch`)."""
 
     id: str
     row: float
     bare: float
+    needs_torch: bool = False
 
     @property
     def ratio(self) -> float:
@@ -43,17 +45,25 @@ def time_probes(
     rows: Sequence[Probe] = PROBES,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[ProbeTime, ...]:
-    """Time the quick rows on a target (None: the default). Raises UsageError if there is none."""
+    """Time the rows that need not be told a file on a target (None: the default), heavy ones once.
+
+    Raises UsageError if there is no such target.
+    """
     place = _find(prober, target)
     found = []
     for row in rows:
-        if not row.quick:
+        if row.needs_path or row.cell:
             continue
         whole, bare = [], []
-        for _ in range(runs):
-            bare.append(_time(collector, place, [], clock))
-            whole.append(_time(collector, place, [row], clock))
-        found.append(ProbeTime(row.id, statistics.median(whole), statistics.median(bare)))
+        for _ in range(runs if row.quick else 1):
+            start = clock()
+            collector.start_bare(place, torch=row.torch)
+            bare.append(clock() - start)
+            start = clock()
+            collector.collect(place, [row], values={}, folder=place.folder)
+            whole.append(clock() - start)
+        times = statistics.median(whole), statistics.median(bare)
+        found.append(ProbeTime(row.id, *times, needs_torch=row.torch))
     return tuple(found)
 
 
@@ -66,6 +76,7 @@ def bench_json(times: Sequence[ProbeTime]) -> dict[str, Any]:
                 "seconds": round(time.row, 3),
                 "bare": round(time.bare, 3),
                 "ratio": round(time.ratio, 2),
+                "command": _command(time),
             }
             for time in times
         ]
@@ -74,8 +85,15 @@ def bench_json(times: Sequence[ProbeTime]) -> dict[str, Any]:
 
 def render_bench(times: Sequence[ProbeTime]) -> str:
     """The same as a table."""
-    rows = [[t.id, f"{t.row:.2f} s", f"{t.bare:.2f} s", f"{t.ratio:.1f}"] for t in times]
-    return render_markdown_table(("row", "with the row", "bare start", "ratio"), rows)
+    rows = [
+        [t.id, f"{t.row:.2f} s", f"{t.bare:.2f} s", f"{t.ratio:.1f}", f"`{_command(t)}`"]
+        for t in times
+    ]
+    return render_markdown_table(("row", "with the row", "bare", "ratio", "bare command"), rows)
+
+
+def _command(time: ProbeTime) -> str:
+    return 'python -c "import torch"' if time.needs_torch else "python -c pass"
 
 
 def _find(prober: Prober, name: str | None) -> Target:
@@ -84,14 +102,3 @@ def _find(prober: Prober, name: str | None) -> Target:
             return place
     offered = ", ".join(place.name for place in prober.targets()) or "none"
     raise UsageError(f"There is no target {name!a}.", hint=f"Choose one of: {offered}.")
-
-
-def _time(
-    collector: Collector, place: Target, rows: Sequence[Probe], clock: Callable[[], float]
-) -> float:
-    start = clock()
-    if rows:
-        collector.collect(place, rows, values={}, folder=place.folder)
-    else:
-        collector.start_bare(place)
-    return clock() - start

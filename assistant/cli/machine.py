@@ -55,7 +55,7 @@ def probe(
     if show_list or name is None:
         _show_list(prober.probes(), as_json)
     elif cell:
-        _print_cell(name)
+        _print_cell(prober, name)
     else:
         findings = prober.run([name], target=target, parameters=parameters)
         _show_findings(prober, findings, target, as_json)
@@ -113,15 +113,13 @@ def _show_list(infos: tuple[ProbeInfo, ...], as_json: bool) -> None:
             print(f"{'':16} --set {parameter.name}=…  {parameter.title}{default}")
 
 
-def _print_cell(name: str) -> None:
-    from assistant.probes.paste import build_cell
-    from assistant.probes.registry import PROBES
-
-    row = next((row for row in PROBES if row.id == name), None)
-    if row is None or not (row.quick or row.cell):
-        offered = ", ".join(row.id for row in PROBES if row.quick or row.cell)
+def _print_cell(prober: Prober, name: str) -> None:
+    """Raises UsageError for a check that must be told a file, or that is none."""
+    cell = prober.cell(name)
+    if not cell:
+        offered = ", ".join(info.id for info in prober.probes() if prober.cell(info.id))
         raise UsageError(f"There is no cell for {name[:60]!a}.", hint=f"Choose one of: {offered}.")
-    print(build_cell(row), end="")
+    print(cell, end="")
 
 
 def _target_name(prober: Prober, target: str | None) -> str:

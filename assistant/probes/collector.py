@@ -122,12 +122,15 @@ class Collector:
         document = parse_document(result.stdout, marker)
         return document if document is not None else explain(result), result.seconds
 
-    def start_bare(self, target: Target) -> ProcessResult:
-        """Start and end the interpreter, for comparison. Raises ProcessError."""
-        limits = Limits(seconds=30.0, memory_bytes=1 << 30, processes=_PROCESSES)
+    def start_bare(self, target: Target, *, torch: bool = False) -> ProcessResult:
+        """Start and end the interpreter, with `torch` after importing that, for comparison.
+
+        Raises ProcessError.
+        """
+        limits = Limits(seconds=90.0, memory_bytes=8 << 30, processes=_PROCESSES)
         with tempfile.TemporaryDirectory(prefix="assistant-probe-") as home:
             environment = self._build_environment(target, home=Path(home), network=False)
-            argv = (*target.argv, "-c", "pass")
+            argv = (*target.argv, "-c", "import torch" if torch else "pass")
             return self._run(argv, environment=environment, limits=limits, cwd=Path(home))
 
     def _home(self, target: Target) -> str:

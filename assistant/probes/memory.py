@@ -8,7 +8,7 @@ page cache as free, as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from assistant.probes.document import (
     Document,
@@ -98,7 +98,8 @@ def _judge(document: Document) -> Verdict:
 
 
 def _advice(document: Document) -> str:
-    """Which process to shut down: the one that holds most, by the name a learner knows it by."""
+    """Which process to shut down: the one that holds most, by the name a learner knows it by, and
+    which come next."""
     kernels = {pid: notebook for _, pid, notebook in _kernels(document)}
     holders = sorted(_holders(document), reverse=True)
     if holders:
@@ -106,10 +107,11 @@ def _advice(document: Document) -> str:
         if pid in kernels:
             return (
                 f"The kernel of {kernels[pid]} (process {pid}) holds most on the GPU: "
-                f"{as_gib(used)}. Shut it down if you need it no more."
+                f"{as_gib(used)}. Shut it down if you need it no more.{_next_words(holders)}"
             )
         holder = f"Process {pid} ({name or 'name unknown'}) holds most on the GPU: {as_gib(used)}. "
-        return holder + "If it is a notebook of yours that you need no more, shut its kernel down."
+        notebook = "If it is a notebook of yours that you need no more, shut its kernel down."
+        return f"{holder}{notebook}{_next_words(holders)}"
     largest = sorted(_kernels(document), reverse=True)
     if largest and largest[0][0] >= _LARGE_KERNEL:
         used, pid, notebook = largest[0]
@@ -118,6 +120,12 @@ def _advice(document: Document) -> str:
             "kernel down if you need it no more."
         )
     return "Shut down the kernels of notebooks that you need no more; this assistant ends nothing."
+
+
+def _next_words(holders: list[tuple[float, str, str]]) -> str:
+    named = [f"{pid} ({name or 'name unknown'}) {as_gib(used)}" for used, pid, name in holders[1:4]]
+    large = [text for text, holder in zip(named, holders[1:], strict=False) if holder[0] >= _SOME]
+    return f" Then come: {', '.join(large)}." if large else ""
 
 
 def _clues(document: Document, verdict: Verdict) -> Iterator[Clue]:
@@ -138,6 +146,9 @@ def _clues(document: Document, verdict: Verdict) -> Iterator[Clue]:
             yield Clue("out-of-memory", "ruled_out", text, _HELD)
     if cache := _cache_words(document):
         yield Clue("out-of-memory", "ruled_out", cache, r"\bleak")
+
+
+_SOME = 64 << 20  # bytes on the GPU that are worth a word
 
 
 def _cards(document: Document) -> list[tuple[str, float, float]]:
@@ -217,6 +228,7 @@ def _facts(document: Document) -> Facts:
         ("pressure (full, last 10 s)", f"{_pressure(document):.1f}%" if shm is not None else ""),
         ("/dev/shm", as_gib(shm) if shm is not None else ""),
         ("container limit", as_gib(limit) if limit else ""),
+        ("huge pages", _huge_words(kib)),
         *holders,
         *(
             (f"kernel {pid}", f"{notebook}: {as_gib(used)} of main memory")
@@ -228,6 +240,15 @@ def _facts(document: Document) -> Facts:
             as_gib(sum(h[0] for h in _holders(document))) if holders else "",
         ),
     )
+
+
+def _huge_words(info: Mapping[str, float | None]) -> str:
+    """Memory that is set aside as huge pages; '' if there are none."""
+    count, size = info.get("HugePages_Total"), info.get("Hugepagesize")
+    if not count or not size:
+        return ""
+    free = info.get("HugePages_Free") or 0.0
+    return f"{as_gib(count * size * 1024)}, {as_gib(free * size * 1024)} free"
 
 
 _SHOWN = ("MemTotal", "MemAvailable", "MemFree", "Cached", "SReclaimable", "SwapTotal", "SwapFree")

@@ -66,3 +66,19 @@ def test_unified(load_row, machine, changes, unified) -> None:
 def test_huge_pages_count_alone_on_unified_memory(load_row) -> None:
     changes = [("meminfo.HugePages_Total", 1000), ("meminfo.HugePages_Free", 250)]
     assert read_available(load_row("gb10", "memory", *changes)) == (500 << 20, 2000 << 20)
+
+
+def test_several_programs_on_the_gpu_are_named(load_row) -> None:
+    rows = [(9, "python", 9 * GIB), (8, "train", GIB), (7, "Xorg", 9 << 20)]
+    holders = [{"pid": pid, "name": name, "used": used} for pid, name, used in rows]
+    changes = [("meminfo.MemAvailable", 3_000_000), ("nvml.devices.0.processes", holders)]
+    finding = interpret_memory(load_row("gb10", "memory", *changes), where="here")
+    assert "Process 9 (python) holds most on the GPU: 9.0 GiB" in finding.next
+    assert finding.next.endswith("Then come: 8 (train) 1.0 GiB.")
+
+
+def test_huge_pages_are_shown_where_there_are_any(load_row) -> None:
+    huge = [("meminfo.HugePages_Total", 1000), ("meminfo.HugePages_Free", 250)]
+    facts = dict(interpret_memory(load_row("gb10", "memory", *huge), where="here").facts)
+    assert facts["huge pages"] == "2.0 GiB, 500 MiB free"
+    assert "huge pages" not in dict(interpret_memory(load_row("gb10", "memory"), where="h").facts)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -163,6 +165,18 @@ def test_what_a_target_sees() -> None:
         assert finding.where == target.label
 
 
+def test_a_command_is_the_same_whatever_is_asked_but_for_one_json_argument() -> None:
+    row = '@@{"rows": {"packages": {"executable": "/x"}}}@@'
+    run = Recorder(row, row)
+    runner = build(run, clock=iter([0.0, 0.0, 100.0, 100.0, 200.0, 200.0]).__next__)
+    runner.run(["packages"])
+    runner.run(["packages"], parameters={"name": "timm"})
+    first, second = (call["argv"] for call in run.calls)
+    assert first[:-1] == second[:-1]
+    assert (first[0], first[1], len(first)) == ("/x/python", "-c", 4)
+    assert json.loads(second[-1])["parameters"]["packages"]["name"] == "timm"
+
+
 def test_it_is_a_prober() -> None:
     runner: Prober = build(Forbidden())
     assert [info.id for info in runner.probes()] == [row.id for row in PROBES]
@@ -199,6 +213,46 @@ def test_files_of_the_working_folder_are_named_and_not_run(tmp_path: Path) -> No
     assert not (tmp_path / "ran").exists()
 
 
+def list_tree(folder: Path) -> dict[str, tuple[int, int]]:
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*")}
+
+
+def test_nothing_is_written_outside_the_private_folder(tmp_path: Path) -> None:
+    """All quick rows, with the import of the real torch."""
+    for name in ("course/data", "home/.cache/torch", "temporary"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "course/timm.py").write_text("open('ran', 'w')")
+    before = list_tree(tmp_path)
+    home = tmp_path / "home"
+    environment = {**BARE, "HOME": str(home), "TMPDIR": str(tmp_path / "temporary")}
+    collector = Collector(environment)
+    target = replace(own_target(sys.executable), folder=str(tmp_path / "course"))
+    runner = ProbeRunner(lambda: [target], collector, folder=tmp_path, home=home)
+    private = set(Path(tempfile.gettempdir()).glob("assistant-probe-*"))
+    found = runner.run([row.id for row in PROBES if row.quick])
+    assert {f.status for f in found} <= {"ok", "warn", "no_data", "fail"}
+    assert any("timm.py" in f.summary for f in found), "the folder was really looked at"
+    assert list_tree(tmp_path) == before
+    assert set(Path(tempfile.gettempdir()).glob("assistant-probe-*")) <= private
+
+
+def test_only_rows_that_say_so_import_torch(tmp_path: Path) -> None:
+    """An import of torch takes seconds; of the quick rows only `gpu` is worth it."""
+    python = os.path.join(sys.base_prefix, "bin", "python3")
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    place = tmp_path / ".local" / "lib" / version / "site-packages" / "torch"
+    place.mkdir(parents=True)
+    (place / "__init__.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w').close()")
+    environment = {**BARE, "HOME": str(tmp_path)}
+    quick = [row for row in PROBES if row.quick]
+    assert [row.id for row in quick if row.torch] == ["gpu"]
+    others = [row.id for row in quick if not row.torch]
+    run_real(lab(python), others, tmp_path, environment=environment)
+    assert not (tmp_path / "imported").exists()
+    run_real(lab(python), ["gpu"], tmp_path, environment=environment)
+    assert (tmp_path / "imported").exists()
+
+
 MISBEHAVIOUR = {
     "garbage": ("print('hello')", "fail", "something else"),
     "exit": ("import sys; print('no', file=sys.stderr); sys.exit(3)", "fail",
@@ -213,6 +267,7 @@ MISBEHAVIOUR = {
                "too much memory"),
     "writes": ("open('big', 'wb').write(bytes(64 << 20))", "fail", "Its last words: OSError"),
     "binary": ("import os; os.write(1, bytes(range(256)) * 99)", "fail", "something else"),
+    "asks": ("input('password: ')", "fail", "Its last words: EOFError"),
     "echo": ("import sys; print(sys.argv)", "fail", "something else"),
 }  # fmt: skip
 
