@@ -25,8 +25,10 @@ from assistant.types import (
     Entry,
     Finding,
     FixText,
+    Message,
     Query,
     Retrieval,
+    Turn,
     Waiting,
 )
 from assistant.wording import take_sentences
@@ -56,7 +58,8 @@ def build_fix(
     values = slot_values(query, findings)
     lead = _lead(entry, query, findings)
     if entry.kind != "error":
-        return _filled(entry, "\n\n".join(filter(None, (lead, _answer_first(entry)))), values)
+        first, _, rest = _answer_first(entry).partition("\n\n")
+        return _filled(entry, "\n\n".join(filter(None, (lead, first, _case(query), rest))), values)
     before, code, after = _split_lead(entry.solution.strip())
     found = "" if lead else _found(entry, query, findings)
     causes = _causes(entry, query, findings)
@@ -206,6 +209,11 @@ def abstention(query: Query, retrieval: Retrieval) -> tuple[str, ...]:
         "machine says."
     )
     return tuple(part for part in (first, second, third) if part)
+
+
+def prompt_of(turn: Turn, entry: Entry, *, tiny: bool) -> tuple[Message, ...]:
+    """The prompt that a first question's answer was explained from; masked, as the query is."""
+    return build_prompt(turn.query, entry, findings=turn.findings, tiny=tiny)
 
 
 def tailor(

@@ -35,7 +35,8 @@ class Excerpt:
 
 def find_excerpts(question: str, entry: Entry, *, most: int = 2) -> tuple[Excerpt, ...]:
     """Return the pieces that share the most with the question, in the guide's order; at least two
-    words, or one that tells something by itself, must be shared. What stands in the fix's first lines is left out."""
+    words, or one that tells something by itself, must be shared. What stands in the fix's first
+    lines is left out."""
     title = set(shared_words(entry.title, question))
     shown = {*split_prose(entry.solution)[:1], *map(plain_markdown, entry.causes)}
     found = []

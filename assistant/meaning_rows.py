@@ -439,7 +439,8 @@ DETAILS: tuple[MeaningRow, ...] = tuple(
         ),
         (
             r"(?:type|dtype:?|got|found|and) \(?(?P<a>torch\.DoubleTensor|double|Double)\b",
-            "{a} has 64 bits for each number: that is what NumPy arrays have unless told otherwise.",
+            "{a} has 64 bits for each number: that is what NumPy arrays have unless told "
+            "otherwise.",
         ),
         (
             r"(?:type|dtype:?|got|found|and) \(?(?P<a>unsigned char|Byte|torch\.ByteTensor)\b",

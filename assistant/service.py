@@ -16,7 +16,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from assistant.answer import ABOUT, EMPTY, abstention, build_fix, tailor
+from assistant.answer import ABOUT, EMPTY, abstention, build_fix, prompt_of, tailor
 from assistant.conversation import read_followup
 from assistant.errors import AssistantError
 from assistant.events import (
@@ -55,6 +55,7 @@ from assistant.types import (
     BackendStatus,
     Conversation,
     Entry,
+    Message,
     ProbeInfo,
     Prober,
     Query,
@@ -118,6 +119,13 @@ class Assistant:
     def cell(self, probe_id: str) -> str:
         """A notebook cell that does what a probe does, for where we cannot look; '' if none."""
         return self._prober.cell(probe_id)
+
+    def prompt(self, turn: Turn) -> tuple[Message, ...]:
+        """What the language model gets to see for the answer of a first question, also where none
+        was asked; () if the answer shows no entry. Secrets are masked."""
+        snapshot = self._snapshots.current()
+        entry = snapshot.entries.get(turn.fix.entry) if snapshot and turn.fix else None
+        return prompt_of(turn, entry, tiny=self._backend.is_tiny) if entry else ()
 
     async def ask(
         self,

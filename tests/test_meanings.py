@@ -122,7 +122,7 @@ def test_a_message_is_explained_with_its_values(name: str, message: str, said: s
             "`32` images with `224` channels of `224` x `3` pixels",
         ),
         (
-            "unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)",
+            "unable to allocate shared memory(shm) for file </t>: No space left on device (28)",
             "not of the disk",
         ),
     ],
