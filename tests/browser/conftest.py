@@ -37,7 +37,7 @@ expect.set_options(timeout=15_000)
 
 
 def find_chromium() -> str | None:
-    """The first installed browser."""
+    """Path of an installed Chromium, None if there is none."""
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
@@ -55,11 +55,6 @@ def running(app: object, *, port: int = 0) -> Iterator[int]:
             getattr(getattr(app, "state", None), "leave", lambda: None)()
             server.should_exit = True
             thread.join(10)
-
-
-def find_chromium() -> str | None:
-    """Path of an installed Chromium, None if there is none."""
-    return next(filter(None, map(shutil.which, NAMES)), None)
 
 
 @pytest.fixture(scope="module")
