@@ -25,8 +25,10 @@ from assistant.types import (
     Entry,
     Finding,
     FixText,
+    Message,
     Query,
     Retrieval,
+    Turn,
     Waiting,
 )
 from assistant.wording import take_sentences
@@ -49,16 +51,19 @@ def build_fix(
 ) -> FixText:
     """The entry's fix as the guide words it, with this person's values in its slots.
 
-    For an error: what to do, what the paste and the findings say about this case, then the causes
-    with what the findings say about each. `blocks` are the fix's code, filled in the same way.
+    A ladder: what to do in one or two lines, with its code if that is short; what the paste says
+    about this case; the causes, with what the findings say about each; then the rest. `blocks` are
+    the fix's code, filled in the same way.
     """
     values = slot_values(query, findings)
     lead = _lead(entry, query, findings)
     if entry.kind != "error":
-        return _filled(entry, "\n\n".join(filter(None, (lead, entry.body.strip()))), values)
-    before, after = _split_lead(entry.solution.strip())
+        first, _, rest = _answer_first(entry).partition("\n\n")
+        return _filled(entry, "\n\n".join(filter(None, (lead, first, _case(query), rest))), values)
+    before, code, after = _split_lead(entry.solution.strip())
     found = "" if lead else _found(entry, query, findings)
-    parts = [lead, before, _case(query), found, after, _causes(entry, query, findings)]
+    causes = _causes(entry, query, findings)
+    parts = [lead, before, code, _case(query), found, causes, after]
     if entry.check.strip():
         parts.append(f"**How to see that it worked:**\n\n{entry.check.strip()}")
     return _filled(entry, "\n\n".join(part for part in parts if part), values)
@@ -141,7 +146,8 @@ def _causes(entry: Entry, query: Query | None, findings: Sequence[Finding]) -> s
     ]
     if len(lines) == 1:
         return f"**Why it happens:** {lines[0]}"
-    return "**Why it happens:**\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
+    numbered = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
+    return f"**Why it happens:**\n\n{numbered}" if lines else ""
 
 
 # "](", "][", "<a", "<!--", "http://": what makes links, pictures and HTML of a text
@@ -153,17 +159,39 @@ def _inert(text: str) -> str:
     return _LIVE.sub(" ", text)
 
 
-def _split_lead(solution: str) -> tuple[str, str]:
-    """The first paragraph, if it is words, with the code that it announces; and the rest."""
-    first, gap, rest = solution.partition("\n\n")
-    is_words = not first.lstrip().startswith(("```", "~~~", "-", "*", "1", "|", "#"))
-    if not is_words or not gap:
-        return "", solution
-    code = _FIRST_FENCE.match(rest) if first.rstrip().endswith(":") else None
-    return (f"{first}\n\n{code[0]}", rest[code.end() :].strip()) if code else (first, rest)
+_SHORT = 8  # lines of code that may stand between what to do and why
+_FIRST_FENCE = re.compile(r"\s*^(```|~~~)(?P<language>\w*)(?:.|\n)*?^\1[ \t]*$", re.MULTILINE)
+_RUN = frozenset({"bash", "sh", "shell", "console", "zsh"})
+_SYMPTOMS = re.compile(
+    r"\A\*\*Symptoms?(?::\*\*|\*\*\s*:).*?(?=\n\s*\n(?!\s*[-*+] )|\Z)", re.DOTALL
+)
 
 
-_FIRST_FENCE = re.compile(r"\s*^```(?:.|\n)*?^```[ \t]*$", re.MULTILINE)
+def _split_lead(solution: str) -> tuple[str, str, str]:
+    """What to do in words, the code that comes with it, the rest. A solution that begins with code
+    is told in one line; longer code comes last, unless the words announce it."""
+    first, _, rest = solution.partition("\n\n")
+    code = _FIRST_FENCE.match(solution)
+    if code is not None:
+        words = "Run this:" if code["language"].lower() in _RUN else "Do it like this:"
+        return words, code[0].strip(), solution[code.end() :].strip()
+    if first.lstrip().startswith(("-", "*", "1", "|", "#")) and not first.startswith("**"):
+        return "", "", solution
+    code = _FIRST_FENCE.match(rest)
+    is_short = code is not None and code[0].strip().count("\n") - 1 <= _SHORT
+    if code is None or not (is_short or first.rstrip().endswith(":")):
+        return first, "", rest.strip()
+    return first, code[0].strip(), rest[code.end() :].strip()
+
+
+def _answer_first(entry: Entry) -> str:
+    """A question's or procedure's text; symptoms that stand before the answer go behind it."""
+    body = entry.body.strip()
+    symptoms = _SYMPTOMS.match(body)
+    if symptoms is None:
+        return body
+    rest = re.sub(r"\A\*\*Solution(?::\*\*|\*\*\s*:)\s*", "", body[symptoms.end() :].strip())
+    return f"{rest}\n\n{symptoms[0].strip()}"
 
 
 def abstention(query: Query, retrieval: Retrieval) -> tuple[str, ...]:
@@ -181,6 +209,11 @@ def abstention(query: Query, retrieval: Retrieval) -> tuple[str, ...]:
         "machine says."
     )
     return tuple(part for part in (first, second, third) if part)
+
+
+def prompt_of(turn: Turn, entry: Entry, *, tiny: bool) -> tuple[Message, ...]:
+    """The prompt that a first question's answer was explained from; masked, as the query is."""
+    return build_prompt(turn.query, entry, findings=turn.findings, tiny=tiny)
 
 
 def tailor(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from assistant.quoting import as_code
 from assistant.types import Fact, Query
 
 
@@ -65,10 +66,8 @@ ROWS: tuple[CaseRow, ...] = (
     _row("download", "The hub keeps {gated_repository} for people whom its owner has let in."),
     _row("download", "{http_host} answered with the status {http_status}."),
     _row("worker", "A DataLoader worker was ended by the signal {worker_signal}."),
-    _row("place", "It happened in {own_file}, line {own_line}: {own_code}"),
-    _row("place", "It happened in {own_file}, line {own_line}."),
+    _row("place", "It stopped in {own_file}, line {own_line}."),
 )
-_LONGEST = 120
 
 
 def describe_case(query: Query) -> tuple[str, ...]:
@@ -102,11 +101,5 @@ def _relevant(query: Query) -> Iterable[Fact]:
 def _fill(row: CaseRow, values: Mapping[str, str]) -> str:
     text = row.text
     for kind in row.needs:
-        text = text.replace(f"{{{kind}}}", _as_code(values[kind]))
+        text = text.replace(f"{{{kind}}}", as_code(values[kind]))
     return text
-
-
-def _as_code(value: str) -> str:
-    """A value from a paste can end neither its line nor its quotes."""
-    plain = " ".join(value.replace("`", "'").split())
-    return f"`{plain if len(plain) <= _LONGEST else plain[: _LONGEST - 1] + '…'}`"

@@ -68,7 +68,8 @@ class Probed:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A checked sentence of the model, with the ids of the entries it rests on."""
+    """A checked sentence of the model or a fixed one, with what it rests on: ids of entries and
+    checks, or a place such as 'line 7 of your text'."""
 
     text: str
     citations: tuple[str, ...] = ()
@@ -95,7 +96,8 @@ class Done:
     """The end of an answer. `seconds` by stage: read, retrieve, probe, fix, first_token, total.
 
     `first_token` is when the model gave its first piece, `first_sentence` when the first checked
-    sentence was ready; absent keys were not reached. `backend` names the model, '' if none spoke.
+    sentence was ready; absent keys were not reached. `backend` names who wrote the sentences, '' if
+    there are none.
     """
 
     turn: Turn

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from assistant.records import Record
-from assistant.types import Entry
+from assistant.signatures import text_signatures
+from assistant.types import Entry, ProbeInfo
 
 # "**Tell it apart**: `No module named 'cv2'` is another matter." up to the next label or the end
 _APART = re.compile(r"^\*\*Tell it apart(?::\*\*|\*\*\s*:)\s*(.+?)(?=\n\s*\n|\Z)", re.M | re.S)
@@ -56,6 +57,17 @@ def read_apart(entry: Entry) -> str:
     """The guide's own words on telling the entry apart, '' if it says nothing."""
     apart = _APART.search(entry.body)
     return apart[1].strip() if apart else ""
+
+
+def deciding_probes(entries: Iterable[Entry], probes: Iterable[ProbeInfo]) -> tuple[str, ...]:
+    """Ids of the probes that can confirm or refute one of these entries."""
+    topics = {name for entry in entries for name in (entry.id, *_topics(entry.title))}
+    return tuple(probe.id for probe in probes if topics & {*probe.informs, *probe.entries})
+
+
+def _topics(title: str) -> Iterable[str]:
+    found = [one for one in text_signatures(title) if one.family != "message"]
+    return (name for one in found for name in (one.family, one.key))
 
 
 def _differs(entry: Entry, earlier: Entry | None) -> str:

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from assistant.conversation import read_followup
 from assistant.lexical import build_lexical
 from assistant.reading import read_query
-from assistant.records import ProbeFailure, Record
+from assistant.records import ProbeFailure, Record, build_turn
 from assistant.signatures import query_signatures
-from assistant.types import Query
+from assistant.types import Query, Turn
 
 # Cosine from which two questions are one group. Of the 165 questions in words in tests/evals that
 # an entry answers it joins 9 pairs about one entry and 5 about two (2026-11-22).
@@ -66,7 +67,7 @@ def find_gaps(turns: Sequence[Record], probes: Sequence[ProbeFailure]) -> Gaps:
     return Gaps(
         turns=len(asked),
         sessions=len({turn.session for turn in asked}),
-        unanswered=_group([turn for turn in asked if turn.status == "abstain"]),
+        unanswered=_group([turn for turn in _questions(asked) if turn.status == "abstain"]),
         helped=tuple(helped.most_common()),
         failed=tuple(failed.most_common()),
         probes=tuple((*key, count) for key, count in ended.most_common()),
@@ -138,6 +139,21 @@ def render_skeleton(gaps: Gaps) -> str:
     if not taken:
         return "There is no question without an entry: nothing to draft.\n"
     return "\n".join(parts)
+
+
+def _questions(turns: Sequence[Record]) -> list[Record]:
+    """Without what only means the question before it, such as "it still fails"."""
+    before: dict[str, Turn] = {}
+    own = []
+    for turn in turns:
+        last = before.get(turn.session)
+        query = read_query(turn.text) if last is not None or turn.matches else None
+        if query is not None and last is not None and read_followup(query, (last,)):
+            continue
+        own.append(turn)
+        if query is not None and turn.matches:
+            before[turn.session] = build_turn(turn, query)
+    return own
 
 
 # --- groups ------------------------------------------------------------------------------------

@@ -124,7 +124,8 @@ def choose_model(
     reserve_gb: float,
     default_folder: Path,
 ) -> ModelChoice:
-    """Turn the setting `model` into a choice; 'auto' takes the best that is already here.
+    """Turn the setting `model` into a choice; 'auto' takes the best that is already here, 'tiny'
+    the default model of `assistant setup`.
 
     `mem_available_gb` is what the model's device can give (on a Spark: MemAvailable); None means
     unknown, and then nothing large is taken. Raises SettingsError for what cannot be meant.
@@ -134,13 +135,19 @@ def choose_model(
         return ModelChoice(
             "none", note="The language model is switched off (ASSISTANT_MODEL=none)."
         )
+    if setting == "tiny":
+        return _choose_tiny(default_folder, cuda=cuda)
     if setting != "auto":
         return _choose_named(setting, hub_cache)
     room = (mem_available_gb or 0.0) - reserve_gb
     if cuda and (found := _find_recommended(hub_cache, room)):
         return found
-    if is_complete(default_folder):
-        return ModelChoice("folder", str(default_folder), TINY_NAME, _tiny_note(cuda), tiny=True)
+    return _choose_tiny(default_folder, cuda=cuda)
+
+
+def _choose_tiny(folder: Path, *, cuda: bool) -> ModelChoice:
+    if is_complete(folder):
+        return ModelChoice("folder", str(folder), TINY_NAME, _tiny_note(cuda), tiny=True)
     return ModelChoice(
         "none",
         note="No language model is set up, so these are the guide's own words. "

@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import re
 
+from assistant.wording import is_plain
+
 _WORD = re.compile(r"[a-z][a-z'-]{3,}")
 _COMMON = frozenset(
     (
         "that this with from have has been were your you their there they them then than which "
         "when what because means mean would could should will about into does made make using "
-        "used also"
+        "used also must just only very much more most some many every each other same such like "
+        "want need does doesn't don't can't isn't know work works working please help thanks here "
+        "still even well back after before again while both over under first last "
+        "guide cause check solution symptom symptoms question answer course why's "
+        "make makes take takes give gives come comes goes going look looks tell "
+        "something anything nothing everything always never"
     ).split()
 )
 
@@ -34,3 +41,35 @@ def find_unsupported(sentence: str, sources: str) -> str | None:
 def _stem(word: str) -> str:
     """'downloaded', 'downloads' → 'downl…': the first letters, which endings do not change."""
     return word[: max(4, len(word) - 3)] if len(word) > 5 else word[:4]
+
+
+_TERM = re.compile(r"[A-Za-z0-9_][\w.+/=-]*\w|\d")
+
+
+def shared_words(piece: str, text: str) -> tuple[str, ...]:
+    """The content words, names and numbers of `text`, as written there, that stand in `piece` in
+    any form; each once, in the order of `text`."""
+    stems = {_term(word) for word in _TERM.findall(piece)}
+    shared: dict[str, str] = {}
+    for word in _TERM.findall(text):
+        term = _term(word)
+        if term in stems and _tells(word):
+            shared.setdefault(term, word)
+    return tuple(shared.values())
+
+
+def _term(word: str) -> str:
+    plain = word.casefold()
+    return _ENDING.sub("", plain) if plain.isalpha() and len(plain) > 3 else plain
+
+
+# 'images', 'image' → 'imag'; 'downloaded' → 'download'; 'normalisation' → 'normal'
+_ENDING = re.compile(r"(?<=\w{4})(?:i[sz]ations?|ations?|ings?|ed|es|e|s)$")
+
+
+def _tells(word: str) -> bool:
+    """Whether a word means something by itself: 'image', 'conf', 'SAM', '640'; not 'is', '2'."""
+    plain = word.casefold()
+    if word.isdigit() or len(word) == 1:
+        return word.isdigit() and len(word) > 1
+    return plain not in _COMMON and (len(word) > 3 or not is_plain(plain))

@@ -49,6 +49,7 @@ def ask_json(events: Iterable[Event]) -> dict[str, Any]:
         "answered": False,
         "fix": None,
         "text": "",
+        "sentences": [],
         "dropped": [],
         "evidence": [],
         "offered": [],
@@ -57,7 +58,6 @@ def ask_json(events: Iterable[Event]) -> dict[str, Any]:
         "backend": "",
         "seconds": {},
     }
-    sentences: list[str] = []
     for event in events:
         if isinstance(event, Understood):
             shape["query"] = {"text": event.query.text, "kind": event.query.kind}
@@ -69,7 +69,8 @@ def ask_json(events: Iterable[Event]) -> dict[str, Any]:
             shape.pop("provenance", None)
             shape |= {"provenance": provenance} if provenance else {}
         elif isinstance(event, Sentence):
-            sentences.append(event.text)
+            citations = list(event.citations)
+            shape["sentences"].append({"text": event.text, "citations": citations})
         elif isinstance(event, Dropped):
             shape["dropped"].append({"text": event.text, "reason": event.reason})
         elif isinstance(event, Probed):
@@ -85,7 +86,7 @@ def ask_json(events: Iterable[Event]) -> dict[str, Any]:
             shape["backend"] = event.backend
             seconds = dict(event.seconds)
             shape["seconds"] = {name: seconds.get(name) for name in _TIMES}
-    shape["text"] = " ".join(sentences)
+    shape["text"] = " ".join(sentence["text"] for sentence in shape["sentences"])
     shape["answered"] = shape["fix"] is not None
     return shape
 

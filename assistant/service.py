@@ -16,7 +16,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from assistant.answer import ABOUT, EMPTY, abstention, build_fix, tailor
+from assistant.answer import ABOUT, EMPTY, abstention, build_fix, prompt_of, tailor
 from assistant.conversation import read_followup
 from assistant.errors import AssistantError
 from assistant.events import (
@@ -41,6 +41,7 @@ from assistant.evidence import (
     revise,
     without_claims,
 )
+from assistant.followup import LEAST
 from assistant.inputs import CleanText
 from assistant.progress import Progress, paths_of
 from assistant.provenance import describe_proof, find_other_versions, installed_versions
@@ -48,10 +49,13 @@ from assistant.question import find_question
 from assistant.reading import read_query
 from assistant.snapshots import Snapshots
 from assistant.streaming import stream
+from assistant.telling import WRITER, tell
 from assistant.types import (
     Backend,
     BackendStatus,
     Conversation,
+    Entry,
+    Message,
     ProbeInfo,
     Prober,
     Query,
@@ -66,6 +70,7 @@ from assistant.verified import Verified
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _LOAD_SECONDS = 300.0
+_ENOUGH = 2  # sentences of a model; with fewer, fixed ones speak as well
 _DOCUMENT = '{"assistant_probe"'  # how the output of a check's cell begins
 _UNREAD = ": nothing was read ("  # what stands in it where a cell found no variable
 
@@ -115,6 +120,13 @@ class Assistant:
     def cell(self, probe_id: str) -> str:
         """A notebook cell that does what a probe does, for where we cannot look; '' if none."""
         return self._prober.cell(probe_id)
+
+    def prompt(self, turn: Turn) -> tuple[Message, ...]:
+        """What the language model gets to see for the answer of a first question, also where none
+        was asked; () if the answer shows no entry. Secrets are masked."""
+        snapshot = self._snapshots.current()
+        entry = snapshot.entries.get(turn.fix.entry) if snapshot and turn.fix else None
+        return prompt_of(turn, entry, tiny=self._backend.is_tiny) if entry else ()
 
     async def ask(
         self,
@@ -384,7 +396,7 @@ class Assistant:
         return find_question(answer.retrieval, answer.snapshot.entries)
 
     async def _explain(self, answer: Progress, *, speak: bool) -> AsyncIterator[Event]:
-        """The model's checked sentences, or what to do when no entry is good enough."""
+        """What it means for this person; or what to do when no entry is good enough."""
         snapshot = answer.snapshot  # the one that the fix came from, also if guides changed since
         if answer.fix is None or snapshot is None:
             for line in abstention(answer.query, answer.retrieval):
@@ -394,6 +406,27 @@ class Assistant:
         if not speak:
             return
         entry = snapshot.entries[answer.fix.entry]
+        spoken = 0
+        async for event in self._speak(answer, entry):
+            spoken += isinstance(event, Sentence)
+            yield event
+        if spoken < _ENOUGH:
+            for event in self._tell(answer, entry):
+                yield event
+
+    def _tell(self, answer: Progress, entry: Entry) -> Iterator[Sentence]:
+        """Fixed sentences with this person's values, where the model said too little."""
+        others = [match for match in answer.retrieval.matches[1:] if match.confidence >= LEAST]
+        told = tell(answer.query, entry, answer.known_findings(), others=others)
+        for sentence in told:
+            answer.mark("first_sentence")
+            answer.sentences.append(sentence.text)
+            yield sentence
+        if told:
+            answer.backend = f"{answer.backend}; and {WRITER}" if answer.backend else WRITER
+
+    async def _speak(self, answer: Progress, entry: Entry) -> AsyncIterator[Event]:
+        """The model's checked sentences; one line where it is away."""
         status = self._backend.status()
         if status.state == "away":
             if status.message:

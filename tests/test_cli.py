@@ -72,13 +72,14 @@ def is_calm(done: subprocess.CompletedProcess[bytes]) -> bool:
 def test_a_traceback_at_the_end_of_five_megabytes_from_standard_input_as_json() -> None:
     noise = "epoch 1: loss 2.30 and on it goes through the night\n" * 100_000
     secret = "HF_TOKEN=hf_abcdefghijklmnopqrstuvwx"
-    done = run("ask", "-", "--json", stdin=f"{noise}{secret}\n{TIMM}\n".encode())
+    done = run("ask", "-", "--json", "--show-prompt", stdin=f"{noise}{secret}\n{TIMM}\n".encode())
     assert len(noise) > 5_000_000
     assert done.returncode == 0, said(done)
     found = shape(done)
     assert set(found) == {
-        *("query", "matches", "status", "answered", "fix", "text", "dropped", "evidence"),
-        *("offered", "question", "notices", "backend", "seconds"),
+        *("query", "matches", "status", "answered", "fix", "text", "sentences", "dropped"),
+        *("evidence", "offered", "question", "notices", "provenance", "backend", "seconds"),
+        "prompt",
     }
     assert found["query"]["kind"] == "traceback"
     assert TIMM in found["query"]["text"]
@@ -93,9 +94,14 @@ def test_a_traceback_at_the_end_of_five_megabytes_from_standard_input_as_json() 
     assert set(found["fix"]) == {"entry", "text", "blocks"}
     assert found["fix"]["entry"] == "missing-timm"
     assert {"language": "bash", "code": "python -m pip install timm"} in found["fix"]["blocks"]
-    assert (found["text"], found["dropped"], found["evidence"]) == ("", [], [])
+    assert (found["dropped"], found["evidence"]) == ([], [])
+    assert "Your code stopped in `train.py`, line `24`" in found["text"]
+    assert " ".join(one["text"] for one in found["sentences"]) == found["text"]
+    assert all(one["citations"] for one in found["sentences"])
     assert any("5,200" in notice for notice in found["notices"])
-    assert found["backend"] == ""
+    assert "without a language model" in found["backend"]
+    assert [message["role"] for message in found["prompt"]] == ["system", "user"]
+    assert "No module named 'timm'" in found["prompt"][1]["content"]
     assert set(found["seconds"]) == {"read", "retrieve", "probe", "fix", "first_token", "total"}
     assert found["seconds"]["first_token"] is found["seconds"]["probe"] is None
     assert is_calm(done)
@@ -120,7 +126,7 @@ def test_a_file_full_of_terminal_tricks_and_a_cache_that_cannot_be_written(tmp_p
     cache.write_text("a file where the folder should be")
     done = run("ask", str(file), "--guide", str(GUIDE), model="auto", cache_dir=str(cache / "x"))
     assert done.returncode == 0, said(done)
-    assert "Install it there." in out(done)
+    assert out(done).lstrip().startswith("Install it there."), "what to do comes first"
     assert "a sure match" in out(done)
     assert "assistant setup" in said(done), "no model: one line that says how to get one"
     assert is_calm(done)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from assistant.followup import build_followup, tried_before
+from assistant.followup import build_followup, deciding_probes, tried_before
+from assistant.probes.registry import PROBES
 from assistant.records import Record
 from assistant.types import FixText, Match
 from tests.course import course_entries
+from tests.fakes import fake_entry
 
 ENTRIES = course_entries()
 TIMM, LAP, WHY = "missing-timm", "missing-lap", "why-3x3"
@@ -47,6 +49,17 @@ def test_what_differs_is_the_guides_word_or_the_symptoms() -> None:
     told = build_followup(ASKED, {LAP: replace(ENTRIES[LAP], body=body)})
     assert told is not None
     assert told.differs == "Only with `lap`."
+
+
+def test_the_probes_that_decide_between_two_entries() -> None:
+    probes = [row.info for row in PROBES]
+    missing = replace(fake_entry("x"), title="ModuleNotFoundError: No module named 'timm'")
+    chosen = deciding_probes([missing, fake_entry("out-of-memory")], probes)
+    assert "packages" in chosen
+    assert "yolo" not in chosen
+    assert deciding_probes([], probes) == ()
+    named = next(row for row in PROBES if row.entries)
+    assert named.id in deciding_probes([fake_entry(named.entries[0])], probes)
 
 
 def test_what_was_tried_in_a_conversation_is_remembered_once() -> None:

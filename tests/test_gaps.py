@@ -12,7 +12,7 @@ from assistant.gaps import Gaps, find_gaps, gaps_json, render_gaps, render_skele
 from assistant.library import find_problems, read_guide
 from assistant.reading import read_query
 from assistant.records import ProbeFailure, Record
-from assistant.types import Match, QueryKind
+from assistant.types import FixText, Match, QueryKind
 
 CASES = Path(__file__).parent / "evals" / "development.jsonl"
 
@@ -66,6 +66,15 @@ def test_what_was_answered_is_no_gap(log: Gaps) -> None:
     shape = gaps_json(log)
     assert sum(group["count"] for group in shape["unanswered"]) == shape["questions"] - answered
     assert shape["sessions"] == 30
+
+
+def test_what_only_means_the_question_before_it_is_no_gap() -> None:
+    matches = (Match("a", "A", 0.9),)
+    fix = FixText("a", "Do it.")
+    asked = replace(turn("x fails", status="answer"), matches=matches, fix=fix)
+    turns = [asked, turn("It still fails."), turn("it still fails", "another"), turn("why?")]
+    found = find_gaps(turns, [])
+    assert [(gap.said, gap.sessions) for gap in found.unanswered] == [("it still fails", 1)]
 
 
 def test_entries_that_did_not_help_and_probes_that_failed() -> None:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from assistant.build import build_retriever
+from assistant.figures import load_figures
 from assistant.interpreter import read_interpreter
 from assistant.library import Library, load_library
 from assistant.needs import build_missing
@@ -62,6 +63,12 @@ def test_sources_lead_to_documentation() -> None:
     assert {id_ for id_, _ in links} == {entry.id for entry in entries}
 
 
+def test_each_drawing_is_shown_by_an_entry_with_words_for_it() -> None:
+    bodies = "\n".join(entry.body for entry in load_library([]).entries.values())
+    shown = dict(re.findall(r"^!\[([^\]\n]{20,})\]\(figures/([\w-]+)\.svg\)$", bodies, re.M))
+    assert set(shown.values()) == set(load_figures())
+
+
 def test_an_error_is_reproduced_or_says_why_not_and_most_are_proven() -> None:
     known = load_verified()
     errors = [e for e in load_library([]).entries.values() if e.kind == "error"]
@@ -80,7 +87,8 @@ def test_changed_entries_and_a_tenth_prove_themselves() -> None:
         if entry.proof
         and (
             is_in_sample(entry.id)
-            or (entry.id in known and known[entry.id].blocks != blocks_digest(entry))
+            or entry.id not in known
+            or known[entry.id].blocks != blocks_digest(entry)
         )
     ]
     assert chosen

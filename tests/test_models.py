@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from assistant.build import build_backend
 from assistant.errors import SettingsError
 from assistant.models import (
     MANIFEST,
@@ -20,6 +21,8 @@ from assistant.models import (
     load_manifest,
     read_mem_available_gb,
 )
+from assistant.settings import Settings
+from assistant.setup import default_model_folder
 
 SMALL, LARGE = RECOMMENDED[0], RECOMMENDED[2]
 
@@ -91,6 +94,23 @@ def test_auto_falls_back_to_the_tiny_model(tmp_path: Path, options: dict[str, ob
     assert (choice.where, choice.label, choice.tiny) == (str(folder), TINY_NAME, True)
     assert "tiny model" in choice.note
     assert f"ASSISTANT_MODEL={SMALL.hub_id} assistant serve" in choice.note
+
+
+def test_the_tiny_model_can_be_asked_for_by_name(tmp_path: Path) -> None:
+    put_in_cache(tmp_path / "hub", LARGE.hub_id)
+    assert choose(tmp_path, "tiny").kind == "none"
+    folder = put_default(tmp_path / TINY_NAME)
+    assert choose(tmp_path, "tiny").where == str(folder)
+
+
+def test_the_tiny_model_is_silent_unless_it_was_asked_for_by_name(tmp_path: Path) -> None:
+    put_default(default_model_folder(tmp_path))
+    silent = build_backend(Settings(cache_dir=tmp_path, model_reserve_gb=9e9))
+    assert silent.status().state == "away"
+    assert "ASSISTANT_MODEL=tiny" in silent.status().message
+    speaking = build_backend(Settings(cache_dir=tmp_path, model="tiny"))
+    assert speaking.is_tiny
+    assert speaking.status().state == "loading"
 
 
 def test_auto_without_any_model_names_the_command(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import ipykernel
 import nbformat
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
@@ -25,7 +26,7 @@ from tests.api_server import TOKEN, api_app, course_assistant, serving
 from tests.course import GUIDE
 
 REMOTE = Path(notebook_remote.__file__)
-SITE = next(path for path in sys.path if path.endswith("site-packages"))
+SITE = str(Path(ipykernel.__file__).parents[1])  # where a kernel is found without .pth files
 # Without site there are no .pth files, so an editable install is not seen; None forbids the import
 # of one that lies in site-packages.
 WITHOUT = (

@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from transformers import AutoTokenizer
 
-from assistant.prompts import build_prompt, plain_markdown
+from assistant.library import load_library
+from assistant.models import is_complete
+from assistant.prompts import BUDGET, build_prompt, count_tokens
 from assistant.reading import read_query
+from assistant.settings import load_settings
+from assistant.setup import default_model_folder
 from assistant.types import Finding, Query, Turn
+from assistant.wording import plain_markdown
 from tests.course import TIMM, course_entries
 
+_KEYS = "RuntimeError: Error(s) in loading state_dict for ResNet:\n" + "\n".join(
+    f"\tsize mismatch for layer{n}.0.conv1.weight: copying a param with shape "
+    f"torch.Size([{n}, 512]) from checkpoint, the shape in current model is torch.Size([9, 512])."
+    for n in range(200)
+)
 ENTRY = course_entries()["missing-timm"]
 QUERY = read_query(f"please help, line 3 fails\n{TIMM}")
+
+
+@pytest.fixture(scope="module")
+def tiny_tokenizer() -> Any:
+    folder = default_model_folder(load_settings().cache_dir)
+    if not is_complete(folder):
+        pytest.skip("the default model is not set up here: `assistant setup`")
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
 def test_the_entry_comes_before_what_differs_from_person_to_person() -> None:
@@ -56,7 +76,35 @@ def test_the_prompt_stays_within_its_budget(text: str, tiny: bool) -> None:
     messages = build_prompt(
         read_query(text), long, findings=findings, conversation=(turn,) * 9, tiny=tiny
     )
-    assert sum(len(message.content) for message in messages) < 6000
+    assert sum(count_tokens(message.content) for message in messages) <= BUDGET
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("tiny", [False, True])
+def test_tokens_are_counted_from_above(tiny: bool, tiny_tokenizer: Any) -> None:
+    """By the real tokenizer of the default model, on pastes that make many tokens."""
+    entries = load_library(("builtin",)).entries
+    texts = ["x9Q+/=" * 9000, "почему не работает " * 3000, "为什么" * 9000, "\t\n " * 900, TIMM]
+    texts += [f"{text}\n{TIMM}" for text in texts] + [_KEYS, "🙂 0x7fffdeadbeef " * 2000]
+    for text in texts:
+        for entry in list(entries.values())[::7]:
+            messages = build_prompt(read_query(text), entry, tiny=tiny)
+            real = sum(len(tiny_tokenizer(m.content).input_ids) for m in messages)
+            assert real <= sum(count_tokens(m.content) for m in messages) <= BUDGET
+
+
+def test_an_exception_is_reduced_by_whole_lines_and_never_cut_in_the_middle() -> None:
+    query = read_query(f"{'noise and noise ' * 900}\n{_KEYS}\n")
+    paste = build_prompt(query, ENTRY)[1].content.partition("pasted:\n")[2].partition("=====")[0]
+    exception = query.exception
+    assert exception is not None
+    lines = exception.message.splitlines()
+    shown = [line for line in paste.splitlines() if line.startswith("\tsize mismatch")]
+    assert len(shown) > 3
+    assert shown == lines[1 : 1 + len(shown)]
+    assert f"[{len(lines) - 1 - len(shown)} more lines]" in paste
+    short = read_query(f"{'noise and noise ' * 900}\nValueError: short and whole {'z' * 300}")
+    assert f"ValueError: short and whole {'z' * 300}" in build_prompt(short, ENTRY)[1].content
 
 
 def test_the_end_of_a_long_paste_does_not_push_the_exception_out() -> None:

@@ -31,8 +31,8 @@ end_like(passage.returncode)
 """
 INTERRUPTED = """
 import signal, sys, time
-print("up", flush=True)
 try:
+    print("up", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     try:

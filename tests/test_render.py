@@ -69,6 +69,7 @@ def test_the_last_revision_of_everything_counts() -> None:
         "answered": True,
         "fix": {"entry": "b", "text": "Do it.", "blocks": [{"language": "bash", "code": "ls"}]},
         "text": "One. Two.",
+        "sentences": [{"text": text, "citations": ["b"]} for text in ("One.", "Two.")],
         "dropped": [{"text": "Bad.", "reason": "no"}],
         "evidence": [finding_json(FINDING)],
         "offered": ["gpu", "labels"],

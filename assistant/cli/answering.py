@@ -13,13 +13,15 @@ import typer
 
 from assistant.cli.app import GuideOption, JsonOption, TargetOption, app, leave, read_settings
 from assistant.errors import InputError
+from assistant.events import Done
 from assistant.render import strip_controls
-from assistant.terminal import print_event, print_json
+from assistant.terminal import FixFirst, print_event, print_json
 
 if TYPE_CHECKING:
     from assistant.events import Event
     from assistant.inputs import CleanText
     from assistant.keeping import Keeping
+    from assistant.service import Assistant
     from assistant.settings import Settings
 
 _SUFFIXES = {".log", ".txt", ".py", ".ipynb", ".png", ".jpg", ".jpeg"}
@@ -38,11 +40,13 @@ def ask(
         bool, typer.Option("--probe", help="Also run the quick checks that can tell more.")
     ] = False,
     target: TargetOption = None,
+    show_prompt: Annotated[
+        bool, typer.Option("--show-prompt", help="Also print what the language model gets to see.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find the fix for an error, or the answer to a question."""
     from assistant.build import build_assistant, build_history
-    from assistant.service import Assistant
 
     settings = read_settings(guide=guide, model=model)
     query = _read_argument(text, settings)
@@ -52,14 +56,15 @@ def ask(
         try:
             async for event in keeping.keep(assistant.ask(query, check=check, target=target)):
                 shown.append(event)
-                if not as_json:
-                    print_event(event)
+                for ready in () if as_json else screen.order(event):
+                    print_event(ready)
         finally:
             await assistant.aclose()
         return shown
 
     assistant = build_assistant(settings)
     assistant.start()
+    screen = FixFirst()
     from assistant.history import session_key
     from assistant.keeping import Keeping
 
@@ -68,9 +73,13 @@ def ask(
     from assistant.render import ask_json
 
     shape = ask_json(events)
+    if show_prompt:
+        shape["prompt"] = _read_prompt(assistant, events)
     if as_json:
         print_json(shape)
     else:
+        for message in shape.get("prompt", ()):
+            print(strip_controls(f"\n--- {message['role']} ---\n{message['content']}"))
         _print_loop(keeping, answered=shape["answered"])
     keeping.history.close()
     leave(0 if shape["answered"] else 1)
@@ -131,6 +140,13 @@ def setup() -> None:
     for notice in snapshot.notices if snapshot else ():
         print(notice)
     print(f"Search index: {len(snapshot.entries) if snapshot else 0} entries are ready.")
+
+
+def _read_prompt(assistant: Assistant, events: list[Event]) -> list[dict[str, str]]:
+    """The prompt of this answer, masked; [] where no entry is shown."""
+    turns = [event.turn for event in events if isinstance(event, Done)]
+    messages = assistant.prompt(turns[-1]) if turns else ()
+    return [{"role": message.role, "content": message.content} for message in messages]
 
 
 def _print_loop(keeping: Keeping, *, answered: bool) -> None:

@@ -101,7 +101,7 @@ def didnt() -> None:
         print("How it differs:")
         print_markdown(following.differs)
     print_markdown(build_fix(following.entry).text)
-    _offer_probe(turn, settings)
+    _offer_probe(turn, settings, between=(*following.tried[-1:], following.entry.id))
     print("Did it help? Say: assistant fixed, or: assistant didnt", file=sys.stderr)
 
 
@@ -262,15 +262,19 @@ def _keep_outcome(history: History, turn: Record, *, fixed: bool) -> None:
             print(strip_controls(notice), file=sys.stderr)
 
 
-def _offer_probe(turn: Record, settings: Settings) -> None:
-    """Name the check of this machine that can tell most about the question."""
+def _offer_probe(turn: Record, settings: Settings, *, between: tuple[str, ...] = ()) -> None:
+    """Name the check of this machine that decides between these entries, or can tell most about
+    the question."""
     from assistant.build import build_prober
     from assistant.evidence import choose_probes
+    from assistant.followup import deciding_probes
     from assistant.reading import read_query
     from assistant.types import Retrieval
 
-    retrieval = Retrieval(turn.matches, turn.status)
-    chosen = choose_probes(read_query(turn.text), retrieval, build_prober(settings).probes())
+    retrieval, probes = Retrieval(turn.matches, turn.status), build_prober(settings).probes()
+    entries = _entries(settings) if between else {}
+    deciding = deciding_probes([entries[id_] for id_ in between if id_ in entries], probes)
+    chosen = (*deciding, *choose_probes(read_query(turn.text), retrieval, probes))
     if chosen:
         print(f"A check of this machine that can decide: assistant probe {chosen[0]}")
 

@@ -36,6 +36,7 @@ NO_TITLES: Mapping[str, str] = MappingProxyType({})
 _NOT_ANCHOR = re.compile(r"[^\w-]")  # `missing timm!` → `missing-timm-`
 
 CONFIDENCE_WORDS = ((0.85, "very strong"), (0.65, "strong"), (0.45, "fair"), (0.0, "weak"))
+_LIKELY = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,18 +187,18 @@ def _fix(answer: Answer, entries: Mapping[str, Entry]) -> str:
     lines = [f"### {likely}{title}"]
     if likely:
         lines.append("*This is likely, not certain: compare it with the other candidates below.*")
-    parts = [*lines, guide_markdown(fix.text), _why(entry, match)]
+    parts = [*lines, guide_markdown(fix.text), _why(entry, match, is_likely=bool(likely))]
     return "\n\n".join(part for part in parts if part)
 
 
-def _why(entry: Entry | None, match: Match | None) -> str:
+def _why(entry: Entry | None, match: Match | None, *, is_likely: bool) -> str:
     source = render_source(entry) if entry else ""
     if match is None:
         return source
     reasons = "; ".join(escape(reason) for reason in match.why)
-    word = f"Match: **{confidence_word(match.confidence)}**" + (
-        f" ({reasons})." if reasons else "."
-    )
+    # what is called likely is not called a strong match in the same breath
+    confidence = min(match.confidence, _LIKELY) if is_likely else match.confidence
+    word = f"Match: **{confidence_word(confidence)}**" + (f" ({reasons})." if reasons else ".")
     return f"{source} {word}".strip()
 
 
@@ -252,8 +253,8 @@ def _whole_entry(answer: Answer, entries: Mapping[str, Entry]) -> str:
 
 
 def _notice(notice: Notice) -> str:
-    mark = "⚠" if notice.level == "warning" else "ⓘ"
-    return f"{mark} {_oneline(notice.text)}"
+    word = "Please note" if notice.level == "warning" else "Note"
+    return f"**{word}**: {_oneline(notice.text)}"
 
 
 def _held_back(answer: Answer) -> str:

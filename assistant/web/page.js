@@ -91,16 +91,21 @@
     timer = setTimeout(look, away ? FAST : SLOW);
   };
   addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
-  addEventListener("load", look);
+  // Gradio may put this script in after the page has loaded
+  if (document.readyState === "complete") look();
+  else addEventListener("load", look);
 })();
 
-// The memory panel is read again every ten seconds while it is open and this tab is in front.
+// The memory panel is read again every ten seconds while it is open and this tab is in front, but
+// not on a busy machine.
 (() => {
   let last = 0;
   setInterval(() => {
     const button = document.querySelector("#panel-refresh");
     if (document.hidden || !button || button.offsetParent === null) return;
     if (Date.now() - last < 10000) return;
+    const panel = document.querySelector("#panel");
+    if (panel && panel.textContent.includes("only when you press Refresh")) return;
     last = Date.now();
     button.click();
   }, 500);

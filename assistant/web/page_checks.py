@@ -6,6 +6,7 @@ It refuses to know what a check does (the probes) and who may press (checks.py).
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -25,7 +26,14 @@ from assistant.web.checks import (
     read_slots,
 )
 from assistant.web.markdown import escape
-from assistant.web.panel import EMPTY, SAMPLES, read_sample, render_panel, render_refusal
+from assistant.web.panel import (
+    EMPTY,
+    SAMPLES,
+    is_busy,
+    read_sample,
+    render_panel,
+    render_refusal,
+)
 from assistant.web.room import Room
 from assistant.web.session import View
 from assistant.web.shown import Outputs, Shown
@@ -55,7 +63,7 @@ class CheckParts:
     run: gr.Button
     permit: gr.Textbox
     cell: gr.Textbox
-    panel: gr.HTML
+    panel: gr.Markdown
     sample: gr.Button
     infos: dict[str, ProbeInfo]
 
@@ -111,7 +119,7 @@ def lay_out_checks(
             elem_id="cell",
         )
     with gr.Accordion("This machine: memory", open=False, elem_id="machine"):
-        panel = gr.HTML(EMPTY, elem_id="panel")
+        panel = gr.Markdown(EMPTY, elem_id="panel")
         sample = gr.Button("Refresh", size="sm", elem_id="panel-refresh")
     permit = gr.Textbox(visible=False)
     known = {info.id: info for info in infos}
@@ -248,7 +256,8 @@ def _wire_panel(room: Room, shown: Shown, parts: CheckParts, *, visitor: WhoAsks
         if finding is None:
             return render_refusal(reason or "the check said nothing"), view.permits[PANEL]
         samples = room.add_sample(who, read_sample(finding), most=SAMPLES)
-        return render_panel(finding, samples), view.permits[PANEL]
+        busy = is_busy(os.getloadavg()[0], cpus=os.cpu_count() or 1)
+        return render_panel(finding, samples, busy=busy), view.permits[PANEL]
 
     permit = shown.permits[PANEL]
     parts.sample.click(sample, [permit, shown.target], [parts.panel, permit], **RUN)
@@ -269,7 +278,7 @@ def _field(kind: ParameterKind, parameter: Parameter | None) -> Any:
     """How a field asks for a parameter; hidden and empty where it asks for none."""
     if parameter is None:
         return gr.update(visible=False, value=None if kind != "path" else "")
-    label = f"{parameter.name}: {parameter.title}"
+    label = parameter.title[:1].upper() + parameter.title[1:]
     if kind == "choice":
         choices = list(parameter.choices)
         return gr.Dropdown(choices, value=parameter.default, label=label, visible=True)

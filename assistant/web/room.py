@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from assistant.events import Probed
-from assistant.followup import build_followup
+from assistant.followup import build_followup, deciding_probes
 from assistant.history import History, open_history
 from assistant.probes.runner import Audit
 from assistant.records import SessionLine
@@ -277,6 +277,16 @@ class Room:
         async with aclosing(self._talk.run(session, order)) as views:
             async for view in views:
                 yield view
+        yield self._offer_between(session, (*following.tried[-1:], following.entry.id))
+
+    def _offer_between(self, session: Session, ids: Sequence[str]) -> View:
+        """Put the checks that decide between these entries before the others."""
+        entries = [one for id_ in ids if (one := self._talk.entries().get(id_))]
+        deciding = deciding_probes(entries, self.checks.infos)
+        run = {one.id for one in session.last.record.findings} if session.last else set()
+        session.offered = tuple(dict.fromkeys((*deciding, *session.offered)))
+        self.checks.offer(session, [row for row in session.offered if row not in run])
+        return self._talk.view(session)
 
     async def past(self, visitor: Visitor) -> tuple[SessionLine, ...]:
         """This browser's conversations, the latest first."""

@@ -36,6 +36,11 @@ Serve = Callable[..., str]
 expect.set_options(timeout=15_000)
 
 
+def find_chromium() -> str | None:
+    """Path of an installed Chromium, None if there is none."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
 @contextlib.contextmanager
 def running(app: object, *, port: int = 0) -> Iterator[int]:
     """Serve an ASGI app on a thread and yield its port."""
@@ -50,11 +55,6 @@ def running(app: object, *, port: int = 0) -> Iterator[int]:
             getattr(getattr(app, "state", None), "leave", lambda: None)()
             server.should_exit = True
             thread.join(10)
-
-
-def find_chromium() -> str | None:
-    """Path of an installed Chromium, None if there is none."""
-    return next(filter(None, map(shutil.which, NAMES)), None)
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ def address() -> Iterator[str]:
     """`assistant serve` as its own process on a free port."""
     if not default_model_folder(load_settings().cache_dir).exists():
         pytest.skip("the default language model is not set up; run: assistant setup")
-    command = [sys.executable, "-m", "assistant", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "assistant", "serve", "--port", "0", "--model", "tiny"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         line = server.stdout.readline()

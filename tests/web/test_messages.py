@@ -291,7 +291,7 @@ def test_an_answer_names_its_source_and_its_reasons():
             "Hello.",
             "no fix",
         ),
-        ((Notice("<b>slow</b>", "warning"),), "⚠ &lt;b&gt;slow&lt;/b&gt;", "<b>"),
+        ((Notice("<b>slow</b>", "warning"),), "**Please note**: &lt;b&gt;slow&lt;/b&gt;", "<b>"),
     ],
 )
 def test_each_outcome_is_said(events, part, absent):

