@@ -79,10 +79,12 @@ def find_objections(
     return tuple(dict.fromkeys(decided))
 
 
-# "you should install timm", "timm is missing", "timm is not installed", "timm was not found"
+# "you should install timm", "timm is missing", "timm is not installed", "timm was not found",
+# "timm is not among them", "once timm is installed there"
 _CLAIMS_ABSENCE = re.compile(
     r"\b(?:install(?:ing)?\b(?!ed)|missing|absent|lacks?|not (?:\w+ ){0,2}"
-    r"(?:installed|found|available|there)|isn't|cannot find|can't find|could not find)",
+    r"(?:installed|found|available|there)|isn't|cannot find|can't find|could not find|not among"
+    r"|once\b.{0,60}\binstalled)",
     re.IGNORECASE,
 )
 

@@ -35,6 +35,7 @@ from assistant.events import (
 )
 from assistant.evidence import (
     choose_probes,
+    contradicts,
     follow,
     keep_first,
     read_told,
@@ -417,7 +418,12 @@ class Assistant:
     def _tell(self, answer: Progress, entry: Entry) -> Iterator[Sentence]:
         """Fixed sentences with this person's values, where the model said too little."""
         others = [match for match in answer.retrieval.matches[1:] if match.confidence >= LEAST]
-        told = tell(answer.query, entry, answer.known_findings(), others=others)
+        findings = answer.known_findings()
+        told = [
+            sentence
+            for sentence in tell(answer.query, entry, findings, others=others)
+            if not contradicts(sentence.text, answer.query, findings)
+        ]
         for sentence in told:
             answer.mark("first_sentence")
             answer.sentences.append(sentence.text)

@@ -102,7 +102,12 @@ async def test_the_model_cannot_contradict_a_probe() -> None:
     assistant = make(backend, prober=prober(INSTALLED, place=PLACE))
     events = await collect(assistant, check=True)
     assert [e.reason for e in events if isinstance(e, Dropped)] == ["a check found the opposite"]
-    assert not any(isinstance(e, Sentence) for e in events)
+    said = [e.text for e in events if isinstance(e, Sentence)]
+    assert said, "fixed sentences are said instead"
+    for words in ("not among", "installed"):
+        assert words not in " ".join(said)
+    plain = [e.text for e in await collect(make(FakeBackend())) if isinstance(e, Sentence)]
+    assert "not among" in " ".join(plain), "without a check they may say so"
 
 
 def test_a_ruled_out_match_is_demoted_once() -> None:
@@ -157,8 +162,8 @@ def test_the_fix_names_the_place_of_the_file_that_is_missing() -> None:
 
 def test_a_cause_that_no_check_has_decided_says_so() -> None:
     text = build_fix(ENTRY, QUERY, [finding(ABSENT)]).text
-    assert "- timm is not installed. *(a check confirms this: timm is not there.)*" in text
-    assert "- Solar wind. *(no check has decided this)*" in text
+    assert "timm is not installed. *(a check confirms this: timm is not there.)*" in text
+    assert "Solar wind. *(no check has decided this)*" in text
     assert "no check" not in build_fix(ENTRY, QUERY).text
 
 
@@ -358,4 +363,4 @@ def test_the_case_stands_behind_the_code_that_the_first_words_announce() -> None
     text = build_fix(replace(ENTRY, solution=solution), QUERY).text
     assert text.index("```bash") < text.index("**Your case:**") < text.index("Or that.")
     text = build_fix(replace(ENTRY, solution=solution.replace(":", ".", 1)), QUERY).text
-    assert text.index("Do this.") < text.index("**Your case:**") < text.index("```bash")
+    assert text.index("Do this.") < text.index("```bash") < text.index("**Your case:**")

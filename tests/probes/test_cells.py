@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ from assistant.types import Entry, Finding, Turn
 from tests.course import build_lexical_retriever
 from tests.fakes import FakeBackend
 from tests.probes.running import check_all_spoiled, find_row
+from tests.probes.test_clues import FAMILIES
 from tests.test_service import collect, done
 
 CELLS = [row for row in PROBES if row.cell]
@@ -330,6 +332,9 @@ def test_each_state_becomes_a_finding_that_decides_causes_of_the_shipped_guides(
     assert advised in finding.next
     assert bool(finding.next) is (status != "ok")
     assert finding.where == WHERE
+    assert set(finding.entries) <= set(shipped)
+    assert {clue.topic for clue in finding.clues} <= {*shipped, *FAMILIES}
+    assert all(clue.cause == "" or re.compile(clue.cause) for clue in finding.clues)
     found = rule(shipped[entry], finding)
     for begins, ruling in rulings.items():
         (cause,) = (cause for cause in found if cause.startswith(begins))
