@@ -172,6 +172,9 @@ class Assistant:
                 yield event
             yield self._probed_turn(answer)
             return
+        if pasted:
+            rest = await self._run(self._search_pool, read_query, _without_documents(query.text))
+            query = answer.query = replace(rest, notices=query.notices)
         yield Understood(query)
         for line in query.notices:
             yield Notice(line)
@@ -502,6 +505,16 @@ class Assistant:
         self, pool: ThreadPoolExecutor, function: Callable[..., _T], *arguments: object
     ) -> _T:
         return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
+
+
+def _without_documents(text: str) -> str:
+    """The question around what cells printed, one line each: their names are not to be searched."""
+    lines = text.splitlines()
+    return "\n".join(
+        line
+        for line in lines
+        if not line.lstrip().startswith(_DOCUMENT) and _UNREAD not in line[:60]
+    )
 
 
 def _is_document(text: str) -> bool:

@@ -444,6 +444,17 @@ async def test_what_a_cell_printed_changes_the_answer(
     assert done(events).turn.findings == (finding,)
 
 
+async def test_a_question_with_what_a_cell_printed_is_searched_without_it(ran, assistant) -> None:
+    find(ran, "prompts: fractions")
+    text = "SAM returns empty masks for my point prompt"
+    plain = await collect(assistant, text)
+    events = await collect(assistant, f"{text}\n{ran['prompts: fractions']['printed']}")
+    assert done(events).turn.query.text.strip() == text
+    assert done(events).turn.match_ids == done(plain).turn.match_ids
+    assert "a check confirms this: The coordinates" in last_fix(events)
+    assert [e.finding.id for e in events if isinstance(e, Probed)] == ["prompts"]
+
+
 async def test_a_cell_that_could_not_look_is_no_new_question(ran, assistant) -> None:
     turn = await answer(assistant, "YOLO returns no detections for my image", YOLO)
     printed = ran["labels: odd, nothing defined"]["printed"]
