@@ -146,7 +146,9 @@ def _lay_out(room: Room) -> tuple[Shown, Parts]:
         send = gr.Button("Send", variant="primary", elem_id="send", min_width=120)
         stop = gr.Button("Stop", variant="stop", elem_id="stop", min_width=120)
         clear = gr.Button("New conversation", min_width=120)
-        gr.Button("Help packet", link="packet.md", min_width=120, elem_id="packet")
+        gr.Button(
+            "Help packet for an instructor", link="packet.md", min_width=120, elem_id="packet"
+        )
     target, quick, refresh = lay_out_target()
     checks = lay_out_checks(room.checks.infos, quick=quick, refresh=refresh)
     with gr.Row(elem_id="examples", elem_classes="buttons"):
