@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.events import Event, Fix, Notice
+from assistant.events import Done, Event, Fix, Notice
 from assistant.library import load_library
 from assistant.provenance import describe_proof, find_other_versions, installed_versions
 from assistant.render import render_provenance
@@ -173,3 +173,21 @@ async def test_an_answer_says_so(
     assert render_provenance(fix) == (
         f"From: Course of the tests. {fix.proof}\nSources: [timm](https://example.org/timm)"
     )
+
+
+async def test_a_check_that_is_pressed_later_says_so_too(guide: Path) -> None:
+    verified = row_of(entry_of(guide), torch="2.14.1")
+    snapshots = Snapshots((str(guide),), build_lexical_retriever)
+    prober = FakeProber(PACKAGES, place=OWN, informs=("missing-module",))
+    assistant = Assistant(snapshots, FakeBackend(), prober, verified=verified)
+    assistant.start()
+    first = [event async for event in assistant.ask(TIMM)]
+    last = first[-1]
+    assert isinstance(last, Done)
+    later = [
+        event async for event in assistant.ask("", conversation=(last.turn,), probe="packages")
+    ]
+    await assistant.aclose()
+    said = [event.text for event in later if isinstance(event, Notice)]
+    assert any("torch 3.1.0+cpu (verified with 2.14.1)" in text for text in said), said
+    assert not any("Other versions" in e.text for e in first if isinstance(e, Notice))
