@@ -30,7 +30,7 @@ _ABOUT_US = re.compile(
     re.IGNORECASE,
 )
 _LOG_LINE = re.compile(
-    r"^\s*(?:\[?\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\[?(?:INFO|WARN|WARNING|ERROR|DEBUG|CRITICAL)\b|"
+    r"^[ \t]*(?:\[?\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\[?(?:INFO|WARN|WARNING|ERROR|DEBUG|CRITICAL)\b|"
     r"epoch\s*[\[ ]?\d+|image \d+/\d+|\d+: \d+x\d+ )",
     re.IGNORECASE | re.MULTILINE,
 )

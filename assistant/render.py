@@ -65,9 +65,6 @@ def ask_json(events: Iterable[Event]) -> dict[str, Any]:
             shape["matches"] = [match_json(match) for match in event.matches]
         elif isinstance(event, Fix):
             shape["fix"] = fix_json(event.fix)
-            provenance = provenance_json(event.fix)
-            shape.pop("provenance", None)
-            shape |= {"provenance": provenance} if provenance else {}
         elif isinstance(event, Sentence):
             citations = list(event.citations)
             shape["sentences"].append({"text": event.text, "citations": citations})
@@ -109,15 +106,9 @@ def fix_json(fix: FixText | None) -> dict[str, Any] | None:
     return {"entry": fix.entry, "text": fix.text, "blocks": blocks}
 
 
-def provenance_json(fix: FixText | None) -> dict[str, str]:
-    """Where the shown fix comes from and how far it was proven; {} where nothing is known."""
-    if fix is None or not (fix.origin or fix.proof):
-        return {}
-    return {"origin": fix.origin, "sources": fix.sources, "proof": fix.proof}
-
-
 def render_provenance(fix: FixText) -> str:
-    """The same in lines for a terminal."""
+    """Where the shown fix comes from, how far it was proven, and what it rests on; '' if nothing
+    is known."""
     head = " ".join(filter(None, (f"From: {fix.origin}." if fix.origin else "", fix.proof)))
     return "\n".join(filter(None, (head, f"Sources: {fix.sources}" if fix.sources else "")))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,12 @@ def test_what_cannot_be_meant_is_one_line(arguments: tuple[str, ...], message: s
     assert done.returncode in {2, 3}
     assert message in said(done)
     assert "Traceback" not in said(done)
+
+
+def test_another_python_may_be_named_by_a_relative_path() -> None:
+    place = os.path.relpath(sys.executable)
+    done = run("verify", PROOFS, "--entry", "good", "--python", place)
+    assert done.returncode == 0, said(done)
 
 
 def test_new_entry_reads_a_pipe_and_writes_what_lint_accepts(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from assistant.events import Event, Fix, Notice
+from assistant.events import Done, Event, Fix, Notice
 from assistant.library import load_library
 from assistant.provenance import describe_proof, find_other_versions, installed_versions
-from assistant.render import ask_json, render_provenance
+from assistant.render import render_provenance
 from assistant.service import Assistant
 from assistant.snapshots import Snapshots
 from assistant.types import Clue, Entry, Finding, Target
@@ -170,9 +170,24 @@ async def test_an_answer_says_so(
     assert fix is not None
     assert fix.origin == "Course of the tests"
     assert fix.proof.startswith("Reproduced and fixed on 2026-11-26")
-    assert ask_json(events)["provenance"] == {
-        "origin": "Course of the tests",
-        "sources": "[timm](https://example.org/timm)",
-        "proof": fix.proof,
-    }
-    assert render_provenance(fix).startswith("From: Course of the tests. Reproduced")
+    assert render_provenance(fix) == (
+        f"From: Course of the tests. {fix.proof}\nSources: [timm](https://example.org/timm)"
+    )
+
+
+async def test_a_check_that_is_pressed_later_says_so_too(guide: Path) -> None:
+    verified = row_of(entry_of(guide), torch="2.14.1")
+    snapshots = Snapshots((str(guide),), build_lexical_retriever)
+    prober = FakeProber(PACKAGES, place=OWN, informs=("missing-module",))
+    assistant = Assistant(snapshots, FakeBackend(), prober, verified=verified)
+    assistant.start()
+    first = [event async for event in assistant.ask(TIMM)]
+    last = first[-1]
+    assert isinstance(last, Done)
+    later = [
+        event async for event in assistant.ask("", conversation=(last.turn,), probe="packages")
+    ]
+    await assistant.aclose()
+    said = [event.text for event in later if isinstance(event, Notice)]
+    assert any("torch 3.1.0+cpu (verified with 2.14.1)" in text for text in said), said
+    assert not any("Other versions" in e.text for e in first if isinstance(e, Notice))

@@ -64,7 +64,9 @@ def verify(
     for file in dict.fromkeys(e.file for e in chosen if e.proof):
         print(strip_controls(f"Running the code in {file}"), file=sys.stderr)
     environment = dict(os.environ)
-    interpreter = read_interpreter(python or sys.executable, environment=environment)
+    # not resolved: a virtual environment is known by the name of its link
+    program = str(Path(python).absolute()) if "/" in python else python or sys.executable
+    interpreter = read_interpreter(program, environment=environment)
     retriever = cache(lambda: build_retriever(read_settings())(library, True)[0])
     if any(e.proof for e in chosen):
         retriever()  # now, so that the first entry's seconds are its own
