@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 from assistant.case import case_values, describe_case
 from assistant.events import Dropped, Notice, Sentence
@@ -18,6 +19,7 @@ from assistant.evidence import contradicts, find_objections, relevant_clues, wei
 from assistant.grounding import Grounds, build_grounds, find_fault
 from assistant.overlap import find_unsupported
 from assistant.prompts import build_prompt
+from assistant.quoting import is_harmless
 from assistant.slots import aim_pip, fill, fill_code
 from assistant.types import (
     Backend,
@@ -56,17 +58,25 @@ def build_fix(
     the fix's code, filled in the same way.
     """
     values = slot_values(query, findings)
+    said = partial(fill_guide, values=values)  # before what others wrote stands beside it
     lead = _lead(entry, query, findings)
     if entry.kind != "error":
         first, _, rest = _answer_first(entry).partition("\n\n")
-        return _filled(entry, "\n\n".join(filter(None, (lead, first, _case(query), rest))), values)
-    before, code, after = _split_lead(entry.solution.strip())
+        return _fix(entry, [lead, said(first), _case(query), said(rest)], values)
+    before, code, after = map(said, _split_lead(entry.solution.strip()))
     found = "" if lead else _found(entry, query, findings)
-    causes = _causes(entry, query, findings)
-    parts = [lead, before, code, _case(query), found, causes, after]
+    parts = [
+        lead,
+        before,
+        code,
+        _case(query),
+        found,
+        _causes(entry, query, findings, values),
+        after,
+    ]
     if entry.check.strip():
-        parts.append(f"**How to see that it worked:**\n\n{entry.check.strip()}")
-    return _filled(entry, "\n\n".join(part for part in parts if part), values)
+        parts.append(f"**How to see that it worked:**\n\n{said(entry.check.strip())}")
+    return _fix(entry, parts, values)
 
 
 def slot_values(query: Query | None, findings: Sequence[Finding]) -> dict[str, str]:
@@ -74,8 +84,8 @@ def slot_values(query: Query | None, findings: Sequence[Finding]) -> dict[str, s
     values = case_values(query) if query is not None else {}
     for finding in findings:
         python = dict(finding.facts).get("python", "")
-        # of another Python than the learner's there are no clues
-        if finding.clues and _PYTHON.fullmatch(python):
+        # of another Python than the learner's there are no clues; a pasted one may be any program
+        if finding.clues and not finding.pasted and _PYTHON.fullmatch(python):
             values["python"] = python
     return values
 
@@ -84,17 +94,22 @@ def slot_values(query: Query | None, findings: Sequence[Finding]) -> dict[str, s
 _PYTHON = re.compile(r"/(?:[\w.+@ -]+/)*python[\d.]*")
 
 
-def _filled(entry: Entry, text: str, values: Mapping[str, str]) -> FixText:
+def fill_guide(text: str, values: Mapping[str, str]) -> str:
+    """The guide's own text with its slots filled, its pip being that of the Python looked at."""
+    python = values.get("python", "")
+    filled = fill(text, values)
+    return aim_pip(filled, python) if python.startswith("/") else filled
+
+
+def _fix(entry: Entry, parts: Sequence[str], values: Mapping[str, str]) -> FixText:
+    python = values.get("python", "")
     blocks = tuple(
         replace(block, code=fill_code(block.code, values, language=block.language))
         for block in entry.blocks
     )
-    filled = fill(text, values)
-    python = values.get("python", "")
     if python.startswith("/"):
-        filled = aim_pip(filled, python)
         blocks = tuple(replace(block, code=aim_pip(block.code, python)) for block in blocks)
-    return FixText(entry.id, filled, blocks)
+    return FixText(entry.id, "\n\n".join(part for part in parts if part), blocks)
 
 
 def _lead(entry: Entry, query: Query | None, findings: Sequence[Finding]) -> str:
@@ -136,27 +151,46 @@ def _case(query: Query | None) -> str:
 _RULINGS = {"confirmed": "a check confirms this", "ruled_out": "a check speaks against this"}
 
 
-def _causes(entry: Entry, query: Query | None, findings: Sequence[Finding]) -> str:
+def _causes(
+    entry: Entry, query: Query | None, findings: Sequence[Finding], values: Mapping[str, str]
+) -> str:
     """The causes; once a check has decided one, each says what checks say about it."""
     causes = weigh_causes(entry, query, findings)
-    rest = " *(no check has decided this)*" if any(c.ruling for c in causes) else ""
+    rest = "*(no check has decided this)*" if any(c.ruling for c in causes) else ""
     lines = [
-        f"{c.cause} *({_RULINGS[c.ruling]}: {_inert(c.text)})*" if c.ruling else f"{c.cause}{rest}"
+        f"{fill_guide(c.cause, values)} "
+        + (f"*({_RULINGS[c.ruling]}: {_inert(c.text)})*" if c.ruling else rest)
         for c in causes
     ]
+    lines = [line.strip() for line in lines]
     if len(lines) == 1:
         return f"**Why it happens:** {lines[0]}"
     numbered = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
     return f"**Why it happens:**\n\n{numbered}" if lines else ""
 
 
-# "](", "][", "<a", "<!--", "http://": what makes links, pictures and HTML of a text
-_LIVE = re.compile(r"(?<=\])(?=[(\[])|(?<=<)(?=[A-Za-z/!?])|(?<=:)(?=//)")
+# what makes links, pictures, HTML, emphasis of a text; "_" only where it stands outside a name
+_MARKS = re.compile(r"[\\`*\[\]]|<(?=[A-Za-z/!?])|(?<!\w)_|_(?!\w)")
+_ADDRESS = re.compile(r"(?<=:)(?=//)")
+_SPAN = re.compile(r"(`[^`\n]{1,200}`)")
 
 
 def _inert(text: str) -> str:
-    """A finding's words hold names of a foreign program: spaces keep them from becoming links."""
-    return _LIVE.sub(" ", text)
+    """A finding's words, as Markdown that shows them and no more.
+
+    They hold names of a foreign program, or were pasted: no address becomes a link, and code spans
+    stay only if they run nothing.
+    """
+    pieces = _SPAN.split(" ".join(text.split()))
+    return "".join(
+        piece if _SPAN.fullmatch(piece) and is_harmless(piece[1:-1]) else _escape(piece)
+        for piece in pieces
+    )
+
+
+def _escape(text: str) -> str:
+    plain = text[1:-1] if _SPAN.fullmatch(text) else text
+    return _ADDRESS.sub(" ", _MARKS.sub(r"\\\g<0>", plain))
 
 
 _SHORT = 8  # lines of code that may stand between what to do and why

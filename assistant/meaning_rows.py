@@ -25,7 +25,7 @@ def _rows(*pairs: tuple[str, str]) -> Iterator[MeaningRow]:
 
 
 _T = r"(?:torch\.)?(?:cuda\.)?(?:c10::)?\w{3,24}"
-_SIZE = r"[\d.]+ [KMGT]iB"
+_SIZE = r"(?<![\d.])[\d.]{1,12} [KMGT]iB"
 _SHAPE = r"(?:torch\.Size\()?\[[\d, ]{1,60}\]\)?"
 
 # In this order: what is special before what is general.
@@ -54,12 +54,12 @@ ROWS: tuple[MeaningRow, ...] = tuple(
             "code was written for, or a file of your own hides it.",
         ),
         (
-            r"(?P<package>[\w-]+) (?:library|package)s? but it was not found",
+            r"(?<![\w-])(?P<package>[\w-]{1,60}) (?:library|package)s? but it was not found",
             "The program is complete but for {package}: it looked for it in its own Python only "
             "when it came to need it.",
         ),
         (
-            r"packages that were not found in your environment: (?P<package>[\w, -]+\w)",
+            r"packages that were not found in your environment: (?P<package>[\w, -]{1,120}\w)",
             "The program's own files are there; what it needs besides, {package}, is not in the "
             "Python that runs it.",
         ),
@@ -107,7 +107,7 @@ ROWS: tuple[MeaningRow, ...] = tuple(
             "The picture begins well and ends too early ({rest}).",
         ),
         (
-            r"!?_?\w*\.empty\(\)",
+            r"\w\.empty\(\)",
             "OpenCV was handed an empty image: `imread` returns `None` instead of an error when "
             "it cannot read a file.",
         ),
@@ -351,7 +351,7 @@ ROWS: tuple[MeaningRow, ...] = tuple(
             "A value that `backward` needs was overwritten in between (`+=`, `relu_`, ...).",
         ),
         (
-            r"(?P<a>\d+x\d+) \((?P<b>no detections)\)",
+            r"(?<!\d)(?P<a>\d{1,5}x\d{1,5}) \((?P<b>no detections)\)",
             "The network looked at the picture in the size {a} and ran without a fault; {b} means "
             "that it was not sure enough of anything to report it.",
         ),
@@ -433,7 +433,8 @@ DETAILS: tuple[MeaningRow, ...] = tuple(
             "line goes through.",
         ),
         (
-            r"(?:(?P<package>[\w-]+) (?:library|package)s? but it was not found|were not found in "
+            r"(?:(?<![\w-])(?P<package>[\w-]{1,60}) (?:library|package)s? but it was not found|"
+            r"were not found in "
             r"your environment: (?P<other>[\w-]+))",
             "As soon as that Python has it and was started anew, the program goes on from there.",
         ),
@@ -471,7 +472,8 @@ DETAILS: tuple[MeaningRow, ...] = tuple(
             "something to let go of.",
         ),
         (
-            r"(?P<key>[\w.]+): copying a param with shape torch\.Size\(\[(?P<a>\d+)\b.{0,60}?from "
+            r"(?<![\w.])(?P<key>[\w.]{1,120}): copying a param with shape "
+            r"torch\.Size\(\[(?P<a>\d+)\b.{0,60}?from "
             r"checkpoint, the shape in current model is torch\.Size\(\[(?P<b>\d+)\b",
             "In the last layer the first number of a shape counts the classes: {a} in the file, "
             "{b} in the model, if {key} belongs to it.",

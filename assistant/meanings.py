@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from assistant.meaning_rows import DETAILS, ROWS, MeaningRow
-from assistant.quoting import as_code
+from assistant.quoting import as_code, is_harmless
 from assistant.types import ExceptionText
 
-_LONGEST = 20_000
+_LONGEST = 8_000
 _GAP = re.compile(r"\{(\w+)\}")
 
 
@@ -41,10 +41,16 @@ def explain_words(text: str) -> tuple[Meaning, ...]:
 
 
 def _first(table: Iterable[MeaningRow], said: str) -> Meaning | None:
+    """The first row that fits; nothing if a value of the paste would put a command in its words."""
     for row in table:
         if found := row.pattern.search(said):
-            return Meaning(_fill(row.text, found), found.start())
+            named = [found[gap] for gap in _GAP.findall(row.text)]
+            return Meaning(_fill(row.text, found), found.start()) if _may_show(named) else None
     return None
+
+
+def _may_show(values: Iterable[str]) -> bool:
+    return all(is_harmless(value) for value in values)
 
 
 def _fill(text: str, found: re.Match[str]) -> str:

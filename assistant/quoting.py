@@ -23,8 +23,14 @@ _INVISIBLE = re.compile(
 )
 
 
+UNSHOWN = "(something that looks like a command)"
+
+
 def as_code(value: str) -> str:
-    """A value as a code span; it can end neither its line nor its quotes."""
+    """A value as a code span; it can end neither its line nor its quotes. What would install, fetch
+    or run something is not repeated (contracts 8), as our own sentences would lend it weight."""
+    if not is_harmless(value):
+        return UNSHOWN
     plain = " ".join(_INVISIBLE.sub(" ", value).replace("`", "'").split())
     return f"`{plain if len(plain) <= LONGEST else plain[: LONGEST - 1] + '…'}`"
 

@@ -7,6 +7,7 @@ refuses to decide which entry answers.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 
@@ -24,6 +25,7 @@ WRITER = "fixed sentences, without a language model"
 _CAUSE = 150  # characters of a cause that stands whole in the fix anyway
 _APART = 240
 _MOST = 6
+_LOOKED_AT = 6  # exceptions of a long log
 
 
 def tell(
@@ -60,9 +62,9 @@ def _failure(query: Query, exception: ExceptionText, entry: Entry) -> Iterator[S
 
 def _chain(query: Query) -> Iterator[ExceptionText]:
     """The exception that explains the failure; if nothing is known of it, what led to it."""
-    exceptions = [query.exception, *reversed(query.exceptions)]
-    known = [one for one in exceptions if one is not None and explain_exception(one)]
-    yield from known[:1]
+    exceptions = [query.exception, *reversed(query.exceptions[-_LOOKED_AT:])]
+    known = (one for one in exceptions if one is not None and explain_exception(one))
+    yield from itertools.islice(known, 1)
 
 
 def _place(own: Frame) -> str:

