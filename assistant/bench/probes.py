@@ -7,11 +7,14 @@ alternating, so that a busy machine slows both. It refuses to know what a row fi
 from __future__ import annotations
 
 import statistics
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from assistant.bench.samples import write_samples
 from assistant.errors import UsageError
 from assistant.probes.collector import Collector
 from assistant.probes.registry import PROBES
@@ -45,26 +48,39 @@ def time_probes(
     rows: Sequence[Probe] = PROBES,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[ProbeTime, ...]:
-    """Time the rows that need not be told a file on a target (None: the default), heavy ones once.
+    """Time rows on a target (None: the default), heavy ones once; without those that need weights.
 
     Raises UsageError if there is no such target.
     """
     place = _find(prober, target)
-    found = []
-    for row in rows:
-        if row.needs_path or row.cell:
-            continue
-        whole, bare = [], []
-        for _ in range(runs if row.quick else 1):
-            start = clock()
-            collector.start_bare(place, torch=row.torch)
-            bare.append(clock() - start)
-            start = clock()
-            collector.collect(place, [row], values={}, folder=place.folder)
-            whole.append(clock() - start)
-        times = statistics.median(whole), statistics.median(bare)
-        found.append(ProbeTime(row.id, *times, needs_torch=row.torch))
-    return tuple(found)
+    with tempfile.TemporaryDirectory(prefix="assistant-bench-") as folder:
+        samples = write_samples(Path(folder))
+        chosen = [row for row in rows if not row.cell and (row.id in samples or not row.needs_path)]
+        return tuple(
+            _time(row, place, samples, collector=collector, runs=runs, clock=clock)
+            for row in chosen
+        )
+
+
+def _time(
+    row: Probe,
+    place: Target,
+    samples: Mapping[str, Mapping[str, str]],
+    *,
+    collector: Collector,
+    runs: int,
+    clock: Callable[[], float],
+) -> ProbeTime:
+    whole, bare = [], []
+    for _ in range(1 if row.alone or row.network else runs):
+        start = clock()
+        collector.start_bare(place, torch=row.torch)
+        bare.append(clock() - start)
+        start = clock()
+        collector.collect(place, [row], values=samples, folder=place.folder)
+        whole.append(clock() - start)
+    times = statistics.median(whole), statistics.median(bare)
+    return ProbeTime(row.id, *times, needs_torch=row.torch)
 
 
 def bench_json(times: Sequence[ProbeTime]) -> dict[str, Any]:

@@ -17,10 +17,13 @@ app.add_typer(bench, name="bench")
 @bench.command("probes")
 def bench_probes(
     target: TargetOption = None,
-    runs: Annotated[int, typer.Option("--runs", min=1, max=20, help="Runs of each row.")] = 3,
+    runs: Annotated[
+        int,
+        typer.Option("--runs", min=1, max=20, help="Runs of each quick row; heavy ones run once."),
+    ] = 3,
     as_json: JsonOption = False,
 ) -> None:
-    """Time each quick check against the bare start of the same Python, in one run."""
+    """Time each check against the bare start of the same Python, in one run."""
     from assistant.bench.probes import bench_json, render_bench, time_probes
     from assistant.build import build_collector, build_prober
 

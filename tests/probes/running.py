@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -95,6 +97,16 @@ def check_harmless(finding: Finding) -> None:
 def check_all_spoiled(interpret: Callable[..., Finding], document: Any) -> None:
     for spoiled in iter_spoiled(document):
         check_harmless(interpret(spoiled, where="here"))
+
+
+def find_python(minor: int) -> str:
+    """An interpreter of this version: ours, pyenv's, or one on the PATH; else skips the test."""
+    kept = glob.glob(os.path.expanduser(f"~/.pyenv/versions/3.{minor}.*/bin/python"))
+    python = sys.executable if sys.version_info[1] == minor else ""
+    python = python or (kept[0] if kept else shutil.which(f"python3.{minor}") or "")
+    if not python:
+        pytest.skip(f"there is no Python 3.{minor} here: only its syntax was checked")
+    return python
 
 
 def needs(name: str) -> Any:
