@@ -15,7 +15,8 @@ from dataclasses import replace
 from assistant.case import case_values, describe_case
 from assistant.events import Dropped, Notice, Sentence
 from assistant.evidence import contradicts, find_objections, weigh_causes
-from assistant.grounding import Grounds, build_grounds, find_fault
+from assistant.grounding import find_fault
+from assistant.grounds import Grounds, build_grounds
 from assistant.overlap import find_unsupported
 from assistant.prompts import build_prompt
 from assistant.slots import aim_pip, fill, fill_code
