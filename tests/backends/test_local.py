@@ -417,10 +417,10 @@ def test_pieces_before_a_failure_are_kept(make: Any, tiny_loaded: LoadedModel) -
             raise RuntimeError("cut")
         return likely(word)
 
-    events, heard = make(behave=half).generate(FRANCE, cancel=threading.Event()), []
+    events = make(behave=half).generate(FRANCE, cancel=threading.Event())
+    heard: list[str] = []
     with pytest.raises(BackendError, match="cut"):
-        for event in events:
-            heard.append(event.text)
+        heard.extend(event.text for event in events)
     assert "".join(heard).startswith("The first ")  # how it is cut up depends on transformers
 
 
