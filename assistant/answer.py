@@ -16,7 +16,8 @@ from functools import partial
 from assistant.case import case_values, describe_case
 from assistant.events import Dropped, Notice, Sentence
 from assistant.evidence import contradicts, find_objections, relevant_clues, weigh_causes
-from assistant.grounding import Grounds, build_grounds, find_fault
+from assistant.grounding import find_fault
+from assistant.grounds import Grounds, build_grounds
 from assistant.overlap import find_unsupported
 from assistant.prompts import build_prompt
 from assistant.quoting import is_harmless

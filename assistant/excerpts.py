@@ -45,7 +45,7 @@ def find_excerpts(question: str, entry: Entry, *, most: int = 2) -> tuple[Excerp
             continue
         shared = [word for word in shared_words(piece, question) if is_harmless(word)]
         own = [word for word in shared if word not in title]
-        names = [word for word in own if _is_name(word)]
+        names = [word for word in own if is_name(word)]
         score = len(shared) + 2 * len(names)
         if names or len(own) >= 2 or (own and _is_telling(own[0])):
             ordered = (*names, *(word for word in own if word not in names))
@@ -63,7 +63,8 @@ def find_symptom(question: str, entry: Entry) -> Excerpt | None:
     return Excerpt(plain_markdown(symptom), tuple(filter(is_harmless, shared)))
 
 
-def _is_name(word: str) -> bool:
+def is_name(word: str) -> bool:
+    """Whether a word is a name or a number: 'conf=0.5', 'timm', '640'; not 'image', 'FAILED'."""
     return bool(re.search(r"\d|_", word)) or not is_plain(word.casefold())
 
 

@@ -8,84 +8,31 @@ command is dropped and plain words are kept. It refuses to know what is true: on
 
 from __future__ import annotations
 
-import itertools
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from assistant.commands import LINKING, is_command
-from assistant.types import Entry, Finding, Query
+from assistant.grounds import (
+    LINK,
+    VERSIONED,
+    WARNING,
+    Grounds,
+    alphabets_of,
+    measures_of,
+)
 from assistant.wording import (
     CODE_SPAN,
-    FENCE,
     FENCE_MARK,
     LONGEST,
     NUMBER,
     TOKEN,
-    all_words,
     bare_word,
     command_words,
     is_plain,
     is_plain_part,
     tokens,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Grounds:
-    """What may be repeated: the entry's words and code, names and numbers of paste and evidence.
-
-    `lines` are the lines of the entry's code, word by word; `links` its addresses and their hosts;
-    `names` the words of its code that are no plain English; `measures` are numbers with a unit,
-    `alphabets` those in use so far.
-    """
-
-    entry_words: frozenset[str]
-    context_words: frozenset[str]
-    lines: tuple[tuple[str, ...], ...]
-    links: frozenset[str]
-    names: frozenset[str]
-    measures: frozenset[str]
-    alphabets: frozenset[str]
-
-    def has(self, word: str) -> bool:
-        """Whether entry, paste or evidence hold this word."""
-        return word in self.entry_words or word in self.context_words
-
-
-def build_grounds(
-    entries: Iterable[Entry], query: Query, findings: Iterable[Finding] = ()
-) -> Grounds:
-    """Collect what the model may repeat."""
-    entry_text = "\n".join(
-        f"{e.title}\n{e.body}\n{' '.join(f'`{s}`' for s in e.symptoms)}" for e in entries
-    )
-    evidence = "\n".join(
-        f"{f.summary}\n{f.next}\n{f.where}\n" + "\n".join(f"{n} {v}" for n, v in f.facts)
-        for f in findings
-    )
-    context = "\n".join(_without_commands(f"{query.text}\n{evidence}"))
-    code = [*FENCE.findall(entry_text), *CODE_SPAN.findall(FENCE.sub("\n", entry_text))]
-    lines = [line for piece in code for line in piece.splitlines()]
-    return Grounds(
-        entry_words=frozenset(all_words(entry_text)),
-        context_words=frozenset(all_words(context)),
-        lines=tuple(words for line in lines if (words := tuple(command_words(line)))),
-        links=frozenset(_links_and_hosts(entry_text)),
-        names=frozenset(w for line in lines for w in all_words(line) if not is_plain(w)),
-        measures=frozenset(_measures(f"{entry_text}\n{context}")),
-        alphabets=frozenset({"LATIN", *_alphabets(entry_text), *_alphabets(context)}),
-    )
-
-
-def _without_commands(text: str) -> Iterator[str]:
-    """Markup, and what stands after an installer, downloader or shell verb, grounds nothing."""
-    for line in _TAG.sub(" ", text).splitlines():
-        words = [bare_word(word) for word in line.casefold().split()]
-        pairs = enumerate(itertools.pairwise(words))
-        start = next((n for n, (verb, argument) in pairs if is_command(verb, argument)), None)
-        yield line if start is None else " ".join(line.split()[:start])
 
 
 def find_fault(sentence: str, grounds: Grounds) -> str | None:
@@ -107,16 +54,6 @@ _LOOKALIKES = str.maketrans("асеорхуіјѕԁһԛԝкмтнвαοριυν"
 # prompts and headings, tags, links, "[7]" as a citation, entities, escapes, templates
 _MARKUP = re.compile(
     r"^\s*(?:>+|[$#%!]+)\s*\w|>>>|<[a-z/!?]|\]\s*[(\[]|(?<![\w,])\[\d+\]|!\[|\[[^\]]*\]:|&#|&[a-z]{2,8};|\\[ux][0-9a-f]{2}|\{\{|\$\{|\$\(",
-    re.IGNORECASE,
-)
-_TAG = re.compile(r"<\w+\s[^<>]{0,200}=[^<>]{0,200}>")
-_LINK = re.compile(
-    r"\b(?:[a-z][a-z0-9+.-]{1,12}://|www\.|git@)[^\s<>()\[\]\"'`]+"
-    r"|\b(?:mailto|javascript|vbscript|data|file|tel):\S+"
-    r"|(?<![\w./-])(?:[\w-]+\.)+(?:com|org|net|io|dev|ai|co|app|sh|xyz|ru|cn|de|info|me|gg|ly|top)"
-    r"\b(?:[/:][^\s<>()\[\]\"'`]*)?"
-    r"|(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])\S*|(?<!\S)//\w\S*"
-    r"|\b\w++\s*(?:[\[(]\s*(?:\.|dot)\s*[\])]|\bdot\b)\s*(?:com|org|net|io|dev|ai|top)\b",
     re.IGNORECASE,
 )
 # host.tld/path with any other ending; a folder 'models.v2/' is dropped with it
@@ -141,7 +78,7 @@ def _odd_characters(sentence: str, grounds: Grounds) -> str | None:
 
 def _mixed_alphabets(sentence: str, grounds: Grounds) -> str | None:
     for token in TOKEN.findall(sentence):
-        alphabets = _alphabets(token)
+        alphabets = alphabets_of(token)
         if len(alphabets) > 1 and "LATIN" in alphabets:
             return f"'{token}' mixes alphabets"
         if not alphabets <= grounds.alphabets:
@@ -152,29 +89,17 @@ def _mixed_alphabets(sentence: str, grounds: Grounds) -> str | None:
     return None
 
 
-def _alphabets(text: str) -> set[str]:
-    letters = {c for c in text if c.isalpha() and c not in "µ"}
-    return {unicodedata.name(letter, "?").split()[0] for letter in letters}
-
-
 def _markup(sentence: str, grounds: Grounds) -> str | None:
     return "it holds markup or a link" if _MARKUP.search(sentence) else None
 
 
 def _links(sentence: str, grounds: Grounds) -> str | None:
-    found = [match.group(0) for match in _LINK.finditer(sentence)]
+    found = [match.group(0) for match in LINK.finditer(sentence)]
     found += [token for token in tokens(sentence) if _HOST_PATH.match(token)]
     for link in found:
         if link.casefold().rstrip(".,;:!?'*/") not in grounds.links:
             return f"the address {link[:80]} is not in the guide"
     return None
-
-
-def _links_and_hosts(text: str) -> Iterator[str]:
-    for found in _LINK.finditer(text):
-        link = found.group(0).casefold().rstrip(".,;:!?'*/")
-        yield link
-        yield re.sub(r"^[a-z0-9+.-]+://", "", link).partition("/")[0]
 
 
 # --- code and commands ---------------------------------------------------------------------------
@@ -202,6 +127,26 @@ def _code(sentence: str, grounds: Grounds) -> str | None:
     return None
 
 
+def _warnings(sentence: str, grounds: Grounds) -> str | None:
+    """'Set `weights_only=False`', where the guide says that this is wrong."""
+    flat = sentence.casefold()
+    for span in grounds.warned:
+        if span in flat and not WARNING.search(sentence):
+            return f"the guide warns of '{span[:60]}'"
+    return None
+
+
+# what may stand between "in" and a place, behind a command
+_ARTICLES = frozenset("a an the your this that its his her their our my which one exactly".split())
+_PLACES = frozenset("in into on from at with within under inside to of for".split())
+
+
+def _leads_on(words: list[str], at: int, grounds: Grounds) -> bool:
+    """'… install timm in a terminal' goes on in words, '… install timm in detector' does not."""
+    after = words[at + 1] if at + 1 < len(words) else ""
+    return words[at] not in _PLACES or after in _ARTICLES or after in grounds.entry_words
+
+
 def _calls(sentence: str, grounds: Grounds) -> str | None:
     for name in _CALL.findall(sentence):
         word = name.casefold()
@@ -224,7 +169,8 @@ def _commands(sentence: str, grounds: Grounds) -> str | None:
         length = _run_length(words[at:], grounds)
         after = words[at + length] if at + length < len(words) else ""
         is_over = not after or raw[at + length - 1].endswith((".", ",", ":", ")", "!", "?"))
-        if length < 2 or not (is_over or after in LINKING):
+        goes_on = after in LINKING and _leads_on(words, at + length, grounds)
+        if length < 2 or not (is_over or goes_on):
             return f"the command '{' '.join(words[at : at + 6])[:60]}' is not in the guide"
     return None
 
@@ -279,12 +225,6 @@ _COMPOUNDS = frozenset(
 _BRANDS = frozenset("pytorch numpy github jupyterlab opencv imagenet".split())  # not to be fetched
 _PHRASES = frozenset("and/or input/output train/test true/false yes/no on/off e.g i.e".split())
 _ENGLISH = frozenset("the is are your you it this that not and with for to".split())
-_VERSIONED = frozenset("version release python cuda driver".split())
-_COUNTED = re.compile(r"\b([a-z_]\w*)[ \"'`]{1,3}(\d+)(?![\w.,]*\d)")
-_UNITS = re.compile(
-    r"(?<![\w.,])(\d+(?:[.,]\d+)*)\s*(%|[kmgt]i?b\b|percent\b|seconds?\b|minutes?\b|hours?\b|ms\b)",
-    re.IGNORECASE,
-)
 
 
 def _fetched(sentence: str, grounds: Grounds) -> str | None:
@@ -319,6 +259,42 @@ def _packages(sentence: str, grounds: Grounds) -> str | None:
                 continue
             if any(_is_near(word, name) for name in grounds.names):
                 return f"'{word}' is nearly a name of the guide, and none"
+    return None
+
+
+# "try timm fixer": a plain word behind a name of the guide makes another name of it
+_TRY = re.compile(r"(?:try|use|get|grab|add|obtain|need|import|take|fetch)(?:s|ing)?")
+_ADVERBS = frozenset("instead first directly then too only now here either itself properly".split())
+
+
+def _compounds(sentence: str, grounds: Grounds) -> str | None:
+    words = [token.casefold() for token in tokens(sentence)]
+    for verb, name, noun in zip(words, words[1:], words[2:], strict=False):
+        if not _TRY.fullmatch(verb) or name not in grounds.names:
+            continue
+        if not (noun in LINKING or noun in _ADVERBS or grounds.has(noun)):
+            return f"'{name} {noun}' is made from a name of the guide"
+    return None
+
+
+_DESTROY = re.compile(r"(?:delet|remov|eras|wip|format|overwrit|destroy|purg)\w{0,4}")
+_PRECIOUS = frozenset(
+    "everything home root disk drive system partition folder folders directory file files data "
+    "dataset datasets checkpoint checkpoints weights environment container".split()
+)
+
+
+def _destroys(sentence: str, grounds: Grounds) -> str | None:
+    """'Delete everything in your home folder': what is to be deleted must be the guide's advice."""
+    words = [token.casefold() for token in tokens(sentence)]
+    for at, verb in enumerate(words):
+        if not _DESTROY.fullmatch(verb):
+            continue
+        stem = verb[:5]
+        known = any(word.startswith(stem) for word in grounds.entry_words)
+        lost = [word for word in words[at + 1 : at + 8] if word in _PRECIOUS]
+        if lost and not (known and all(word in grounds.entry_words for word in lost)):
+            return f"the guide does not say to {verb[:20]} '{lost[0]}'"
     return None
 
 
@@ -363,20 +339,12 @@ def _numbers(sentence: str, grounds: Grounds) -> str | None:
     for number in NUMBER.findall(sentence):
         if not grounds.has(number):
             return f"the number {number} is neither in the guide nor in your text"
-    for measure in _measures(sentence):
+    for measure in measures_of(sentence):
         word = measure.partition(" ")[0]
-        is_version = word in _VERSIONED or word in grounds.names
+        is_version = word in VERSIONED or word in grounds.names
         if measure not in grounds.measures and (word[0].isdigit() or is_version):
             return f"'{measure}' is neither in the guide nor in your text"
     return None
-
-
-def _measures(text: str) -> Iterator[str]:
-    """'37.06 MiB', '10 %', '3 seconds', 'version 2' → '37.06 mib', '10 %', '3 second', …"""
-    for number, unit in _UNITS.findall(text):
-        yield f"{number} {unit.casefold().removesuffix('s').replace('percent', '%')}"
-    for word, number in _COUNTED.findall(text.casefold()):
-        yield f"{word} {number}"
 
 
 def _unknown_words(sentence: str, grounds: Grounds) -> str | None:
@@ -401,10 +369,13 @@ _RULES: tuple[_Rule, ...] = (
     _markup,
     _links,
     _code,
+    _warnings,
     _calls,
     _commands,
+    _destroys,
     _fetched,
     _packages,
+    _compounds,
     _encoded,
     _names,
     _numbers,

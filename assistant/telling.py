@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from assistant.events import Sentence
-from assistant.excerpts import find_excerpts, find_symptom
+from assistant.excerpts import find_excerpts, find_symptom, is_name
 from assistant.fitting import Fit, fit_cause
 from assistant.followup import read_apart
 from assistant.meanings import explain_exception, explain_words
@@ -109,6 +109,8 @@ def _observation(words: str, query: Query, entry: Entry, *, most: int) -> Iterat
         text = f"You speak of {named}; the guide lists the symptom: {symptom.text.rstrip('.')}."
         yield Sentence(text, (entry.id, _find_words(query, symptom.named)))
     for excerpt in find_excerpts(words, entry, most=most):
+        if query.exception is not None and not is_name(excerpt.named[0]):
+            continue  # beside an error, plain words of a log say little
         named = " and ".join(as_code(word) for word in excerpt.named[:2])
         lead = f"You speak of {named}; the guide on that: " if named else "The guide on this: "
         yield Sentence(f"{lead}{excerpt.text}", (entry.id, _find_words(query, excerpt.named)))
@@ -146,8 +148,8 @@ def _next(query: Query, entry: Entry, others: Sequence[Match]) -> Iterator[Sente
     if apart:
         yield Sentence(f"To be sure that it is this and nothing similar: {apart}", (entry.id,))
     if others and entry.kind == "error":
-        title = others[0].title.rstrip(".")
-        yield Sentence(f"If it does not help, compare with: {title}.", (others[0].id,))
+        title = plain_markdown(others[0].title)
+        yield Sentence(f"If it does not help, compare with “{title}”.", (others[0].id,))
 
 
 # what cannot stand without the sentence before it

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from assistant.grounding import Grounds, build_grounds, find_fault
+from assistant.grounding import find_fault
+from assistant.grounds import Grounds, build_grounds
 from assistant.library import load_library
 from assistant.reading import read_query
 from assistant.types import Finding
@@ -369,6 +370,15 @@ DROPPED = [
         for line in (SQUATS + COMMANDS + MARKUP + INVENTED + MORE).split("\n")
         if line
     ),
+    ("timm", "Run python -m pip install timm in detector."),
+    ("timm", "Run python -m pip install timm from detector."),
+    ("timm", "Try timm fixer."),
+    ("timm", "Use timm repair instead."),
+    ("timm", "Delete everything in your home folder."),
+    ("timm", "Erase the disk and start again."),
+    ("timm", "Remove all checkpoints that you have."),
+    ("sam", "Set `weights_only=False` to load it."),
+    ("sam", "Pass weights_only=False when you load the file."),
     ("timm", "Run p\u200bip install timm."),
     ("timm", "Run pip install ti\u00admm."),
     ("timm", "Install \u202ettim\u202c now."),
@@ -425,13 +435,10 @@ def test_an_attack_is_dropped_among_plain_words(
     assert find_fault(f"To repair this for good, do the following: {rest}.", grounds[name])
 
 
-# What passes and should not (desired: dropped): plain words around a true command, and what the
-# entry itself names in order to warn of it.
+# What passes and should not (desired: dropped): bad advice in plain words, which names nothing.
 KNOWN_WRONG = [
-    ("timm", "Run python -m pip install timm in detector."),
-    ("timm", "Try timm fixer."),
-    ("timm", "Delete everything in your home folder."),
-    ("sam", "Set `weights_only=False` to load it."),
+    ("timm", "Switch the machine off while it writes."),
+    ("timm", "You may give your token to everybody who asks."),
 ]
 
 
@@ -488,6 +495,7 @@ KEPT += [
     ("sam", "Download the file to a folder that is mounted from outside, and pass its full path."),
     ("sam", "Line 31 of masks.py asks for `vit_b`, so the file must be sam_vit_b_01ec64.pth."),
     ("sam", "The weights were never downloaded; installing the package does not bring them."),
+    ("sam", "Never set `weights_only=False` for a file that begins like a web page."),
     ("sam", "Pass `/workspace/weights/sam_vit_b_01ec64.pth` as the checkpoint."),
     ("sam", "Run `md5sum /workspace/weights/sam_vit_*.pth` to check the file."),
     (

@@ -96,7 +96,7 @@ def test_sizes_decide_among_causes(message: str, cause: int) -> None:
 def test_the_next_best_entry_is_named_for_when_it_does_not_help() -> None:
     others = [Match("missing-lap", "No lap", 0.4)]
     last = tell(read_query(TIMM), ENTRIES["missing-timm"], others=others)[-1]
-    assert last.text == "If it does not help, compare with: No lap."
+    assert last.text == "If it does not help, compare with “No lap”."
     assert last.citations == ("missing-lap",)
 
 

@@ -5,6 +5,7 @@ It refuses to know readers, queues and how the model got into memory (`local.py`
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -109,11 +110,18 @@ def _write(
 
 def _pass(model: Any, tokens: list[int], cache: DynamicCache, *, keep: int) -> torch.Tensor:
     """Put tokens through the model; return the scores after the last `keep` of them."""
-    few = "logits_to_keep" in inspect.signature(model.forward).parameters
+    known = _parameters(type(model).forward)
     step = torch.tensor([tokens], device=model.device)
-    options = {"logits_to_keep": keep} if few else {}
-    scores = model(input_ids=step, past_key_values=cache, use_cache=True, **options).logits
+    options: dict[str, Any] = {"logits_to_keep": keep} if "logits_to_keep" in known else {}
+    options["cache" if "cache" in known else "past_key_values"] = cache  # renamed in 5.24
+    scores = model(input_ids=step, use_cache=True, **options).logits
     return scores[0, -keep:].float()  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _parameters(forward: Any) -> frozenset[str]:
+    """The names that a model's class can be called with; asked before every pass."""
+    return frozenset(inspect.signature(forward).parameters)
 
 
 class _Chooser:

@@ -54,3 +54,19 @@ def bench_retrieval(as_json: JsonOption = False) -> None:
         print_json(retrieval_json(*figures))
     else:
         print(render_retrieval(*figures))
+
+
+@bench.command("answers")
+def bench_answers(
+    tokens: Annotated[int, typer.Option(min=8, max=400, help="Longest answer.")] = 64,
+    as_json: JsonOption = False,
+) -> None:
+    """Time the fix, the first token and the writing: ours, plain generate, llama.cpp."""
+    from assistant.bench.answers import answers_json, render_answers
+    from assistant.bench.engines import time_answers
+    from assistant.build import build_search, prepare_environment
+
+    prepare_environment(os.environ)
+    settings = read_settings(model="tiny", max_new_tokens=tokens)
+    times = time_answers(settings, build_search(settings)[0], tokens=tokens)
+    print_json(answers_json(times)) if as_json else print(render_answers(times))

@@ -124,6 +124,24 @@ def test_two_readers_get_their_own_answers(make: Any) -> None:
     assert alone[0] != alone[1]
 
 
+def test_of_two_readers_at_once_one_stops_in_the_middle(make: Any, steps: list[int]) -> None:
+    """The other sees his place in the line, then gets his own answer, as if he had been alone."""
+    backend = make()
+    alone = read(backend, SEA)
+    stopping = backend.generate(FRANCE, cancel=(cancel := threading.Event()))
+    heard = [next(stopping)]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: list(backend.generate(SEA, cancel=threading.Event())))
+        wait_until(lambda: len(backend._line._places) == 2)
+        cancel.set()
+        heard += stopping
+        got = waiting.result(60)
+    assert [piece for piece in got if isinstance(piece, Waiting)] in ([], [Waiting(1)])
+    assert "".join(piece.text for piece in got if isinstance(piece, Token)) == alone
+    assert len(heard) < LIMITS.max_new_tokens
+    assert backend._line.is_empty()
+
+
 def test_put_aside_on_request_and_loaded_again(tiny_choice: Any, tiny_loaded: Any) -> None:
     loads: list[int] = []
 
@@ -400,9 +418,10 @@ def test_pieces_before_a_failure_are_kept(make: Any, tiny_loaded: LoadedModel) -
         return likely(word)
 
     events = make(behave=half).generate(FRANCE, cancel=threading.Event())
-    assert [next(events), next(events)] == [Token("The "), Token("first ")]
+    heard: list[str] = []
     with pytest.raises(BackendError, match="cut"):
-        list(events)
+        heard.extend(event.text for event in events)
+    assert "".join(heard).startswith("The first ")  # how it is cut up depends on transformers
 
 
 def test_a_model_that_never_ends_is_given_up_but_keeps_its_place(
