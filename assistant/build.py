@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from assistant.backends.excerpt import ExcerptBackend
-from assistant.errors import EncoderError
+from assistant.errors import EncoderError, InputError
+from assistant.inputs import CleanText, PictureReader
 from assistant.library import Library, load_library
 from assistant.models import (
     ModelChoice,
@@ -238,6 +239,29 @@ def build_prober(settings: Settings) -> ProbeRunner:
         roots=settings.probe_roots,
         audit=build_audit(settings),
     )
+
+
+def build_picture_reader() -> PictureReader:
+    """A reader of screenshots; its libraries are loaded with the first picture.
+
+    Where the extra `ocr` is absent it says in one line how to install it.
+    """
+    readers: list[PictureReader] = []
+
+    def read(data: bytes, *, name: str) -> CleanText:
+        if not readers:
+            try:
+                from assistant.screenshots import ScreenshotReader
+            except ImportError as error:
+                raise InputError(
+                    f"{name} is a picture; reading it needs a package that is not installed.",
+                    hint=f"Install it once: {sys.executable} -m pip install "
+                    "rapidocr-onnxruntime, or paste the error as text.",
+                ) from error
+            readers.append(ScreenshotReader())
+        return readers[0](data, name=name)
+
+    return read
 
 
 def build_audit(settings: Settings) -> AuditLog:

@@ -87,15 +87,18 @@ ROWS: tuple[FactRow, ...] = tuple(
 )
 
 
-def find_facts(text: str, exceptions: Iterable[ExceptionText]) -> tuple[Fact, ...]:
+def find_facts(
+    text: str, exceptions: Sequence[ExceptionText], *, cause: int = -1
+) -> tuple[Fact, ...]:
     """Return the facts that `text` states, and where in the learner's own code it failed.
 
-    Spans index `text`. The same kind and value is listed once, in order of first appearance.
+    `cause` is the index of the exception that explains the failure (-1: the last). Spans index
+    `text`. The same kind and value is listed once, in order of first appearance.
     """
     facts = [fact for row in ROWS for fact in _read(row, text)]
     facts.extend(_read_networks(text))
     facts.sort(key=lambda fact: fact.start)
-    last_own = _last_own_frame(exceptions)
+    last_own = _last_own_frame(exceptions, cause)
     if last_own is not None:
         facts.append(Fact("own_file", last_own.file))
         facts.append(Fact("own_line", str(last_own.line)))
@@ -169,6 +172,16 @@ def _shape(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.replace(",", " ").split() if len(part) < 12)
 
 
-def _last_own_frame(exceptions: Iterable[ExceptionText]) -> Frame | None:
-    own = [frame for exception in exceptions for frame in exception.frames if frame.own]
-    return own[-1] if own else None
+def _last_own_frame(exceptions: Sequence[ExceptionText], cause: int) -> Frame | None:
+    """The last own frame of the cause; of a worker's that says the same, as it failed there; else
+    of whatever stands nearest before it."""
+    if not exceptions:
+        return None
+    last = exceptions[cause]
+    before = list(exceptions[: exceptions.index(last) + 1])
+    same = [e for e in before if (e.name, e.message) == (last.name, last.message)]
+    for exception in [*same, *reversed(before), *exceptions]:
+        own = [frame for frame in exception.frames if frame.own]
+        if own:
+            return own[-1]
+    return None

@@ -10,6 +10,7 @@ import json
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import Protocol
 
 from assistant.errors import InputError
 
@@ -32,7 +33,8 @@ _HIDDEN = re.compile(
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # A piece of text: unicodedata.normalize needs quadratic time for a long run of combining marks.
 _PIECE = re.compile(r"[^\n]{1,2000}\n?|\n")
-_IMAGE_MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
+_SCREENSHOT_MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff")
+_IMAGE_MAGIC = (*_SCREENSHOT_MAGIC, b"GIF87a", b"GIF89a")
 _OTHER_MAGIC = {
     b"PK\x03\x04": "a zip file (a checkpoint, an archive or an office document)",
     b"%PDF": "a PDF",
@@ -61,6 +63,13 @@ class CleanText:
     notices: tuple[str, ...] = ()
 
 
+class PictureReader(Protocol):
+    """Reads the text on a PNG or JPEG; raises InputError, one line, where it cannot."""
+
+    def __call__(self, data: bytes, *, name: str) -> CleanText:
+        """Return the text, and a notice that a picture was read."""
+
+
 def clean_text(raw: str) -> CleanText:
     """Take out terminal colours, control and hiding characters; cut what is too long.
 
@@ -83,17 +92,20 @@ def clean_text(raw: str) -> CleanText:
     return CleanText(_normalise(hidden), tuple(notices))
 
 
-def read_bytes(data: bytes, *, name: str) -> CleanText:
-    """Decode a file's content: text in any common encoding, or a notebook's error outputs.
+def read_bytes(data: bytes, *, name: str, read_picture: PictureReader | None = None) -> CleanText:
+    """Decode a file's content: text in any common encoding, a notebook's error outputs, or what
+    `read_picture` reads on a screenshot (PNG or JPEG).
 
-    Raises InputError (what it is, what to do instead) for pictures, archives, other binaries and
-    notebooks without an error.
+    Raises InputError (what it is, what to do instead) for other pictures, archives, other binaries
+    and notebooks without an error.
     """
     if not data.strip():
         raise InputError(f"The file {name} is empty.", hint="Paste the error text instead.")
+    if data.startswith(_SCREENSHOT_MAGIC) and read_picture is not None:
+        return read_picture(data, name=name)
     if _is_picture(data):
         raise InputError(
-            f"{name} is a picture, and this version cannot read text from pictures.",
+            f"{name} is a picture, and only the text on PNG and JPEG screenshots can be read.",
             hint="Copy the error as text: select it in the notebook or terminal and paste it.",
         )
     for magic, what in _OTHER_MAGIC.items():
@@ -104,6 +116,10 @@ def read_bytes(data: bytes, *, name: str) -> CleanText:
             )
     text = _decode(data, name)
     notebook = _notebook_text(text)
+    if notebook is None and (name.lower().endswith(".ipynb") or _looks_like_notebook(text)):
+        clean = clean_text(_torn_tracebacks(text) or text)
+        notice = f"{name} is not a whole notebook (not valid JSON); it was read as plain text."
+        return CleanText(clean.text, (notice, *clean.notices))
     if notebook is not None and not notebook.strip():
         raise InputError(
             f"The notebook {name} holds no error output.",
@@ -134,9 +150,33 @@ def _decode(data: bytes, name: str) -> str:
     return data.decode("utf-8-sig", "replace")
 
 
+_TRACEBACK_LIST = re.compile(r"\"traceback\":\s{0,40}\[")
+_STRING = re.compile(r"\s{0,200},?\s{0,200}(\"(?:[^\"\\\n]|\\.)*+\")")
+_MOST_STRINGS = 2000
+
+
+def _torn_tracebacks(text: str) -> str:
+    """The lines of all tracebacks in a notebook that is cut off or damaged; '' if none."""
+    lines: list[str] = []
+    for found in _TRACEBACK_LIST.finditer(text):
+        place = found.end()
+        while len(lines) < _MOST_STRINGS and (string := _STRING.match(text, place)):
+            try:
+                lines.append(str(json.loads(string[1])))
+            except ValueError:
+                break
+            place = string.end()
+        lines.append("")
+    return "\n".join(lines).strip()
+
+
+def _looks_like_notebook(text: str) -> bool:
+    return text.lstrip()[:1] == "{" and '"cells":' in text
+
+
 def _notebook_text(text: str) -> str | None:
     """The failing cells of a notebook with their errors; None if the text is no notebook."""
-    if not text.lstrip().startswith("{") or '"cells"' not in text:
+    if not _looks_like_notebook(text):
         return None
     try:
         notebook = json.loads(text)

@@ -12,6 +12,7 @@ from assistant.inputs import CleanText, clean_text
 from assistant.redact import redact
 from assistant.tracebacks import iter_lines, parse_exceptions, pick_cause, strip_prefix
 from assistant.types import ExceptionText, Query, QueryKind
+from assistant.unwrap import unwrap
 
 _GREETING = re.compile(
     r"^\W*(?:hi|hello|hey|hallo|hola|yo|good (?:morning|evening|afternoon)|thanks?(?: you)?|thx|"
@@ -39,7 +40,7 @@ _LOG_LINE = re.compile(
 def read_query(raw: str | CleanText) -> Query:
     """Read a paste. Never raises; linear in its length. The result holds masked text only."""
     clean = clean_text(raw) if isinstance(raw, str) else raw
-    text = redact(clean.text).strip("\n")
+    text = redact(unwrap(clean.text)).strip("\n")
     exceptions = parse_exceptions(text)
     cause = pick_cause(text, exceptions)
     return Query(
@@ -48,7 +49,7 @@ def read_query(raw: str | CleanText) -> Query:
         words=_words(text, exceptions),
         exceptions=exceptions,
         cause=cause,
-        facts=find_facts(text, exceptions),
+        facts=find_facts(text, exceptions, cause=cause),
         notices=clean.notices,
     )
 
@@ -69,7 +70,9 @@ def _kind(text: str, exceptions: tuple[ExceptionText, ...]) -> QueryKind:
 _HEAD, _TAIL = 300, 700  # lines
 _MACHINE_LINE = re.compile(
     r"^\s*(?:File \"|Traceback|\^|~|-{3,}|={3,}|\.{3}|[│╭╰┃]|>>>|\$ |In \[|\d+\s|-+>|"
-    r"Cell In|The above exc|During handling)"
+    r"Cell In|The above exc|During handling|\+-|Exception ignored |Exception in thread |"
+    r"Process \S{1,40}:$|Task exception was never|future: <|(?:Current t|T)hread 0x|"
+    r"\S{1,80}RemoteTraceback:)"
     r"|^\s{4,}\S|^\W*$"
 )
 

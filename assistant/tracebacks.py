@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assistant.types import ExceptionText, Frame
 
@@ -29,6 +29,8 @@ _LAST_LINE_BARE = re.compile(
     r"^(?P<name>(?:[A-Za-z_]\w*\.){1,8}[A-Za-z_]\w*|[A-Z]\w{3,60}|error|timeout)"
     r"(?::\s(?P<message>.*))?$"
 )
+# "cv2.error: OpenCV(5.0.0) …"
+_BARE_NAME = re.compile(r"^\s{0,40}(?:[a-z_]\w{0,40}\.){1,8}error: \S")
 # a message inside words: "… -> RuntimeError: CUDA out of memory."
 _INLINE = re.compile(
     rf"(?<![\w.])(?P<name>(?:[A-Za-z_]\w*\.){{0,8}}[A-Z]\w*{_KNOWN}|"
@@ -36,12 +38,15 @@ _INLINE = re.compile(
 )
 _HEAD = "Traceback (most recent call last)"
 _FRAME = re.compile(
-    r'^\s*File "(?P<file>[^"\n]{1,500})", line (?P<line>\d{1,9})(?:, in (?P<function>.{1,200}))?'
+    r'^\s*File "(?P<file>[^"\n]{1,500})", line (?P<line>\d{1,9})(?:,? in (?P<function>.{1,200}))?'
 )
+# faulthandler: "Fatal Python error: Segmentation fault", frames innermost first
+_CRASH = re.compile(r"^(?P<message>Fatal Python error: \S.{0,500})$")
+_CRASH_BETWEEN = re.compile(r"^\s*$|(?:Current t|T)hread 0x|Python runtime state|Stack \(")
 _IPY_FRAME = re.compile(
-    r"^(?:File (?P<file>\S.{0,400}?):(?P<line>\d{1,9})(?:, in (?P<function>.{1,200}))?"
+    r"^(?:File (?P<file>\S.{0,400}?):(?P<line>\d{1,9})(?:,? in (?P<function>.{1,200}))?"
     r"|(?P<cell>(?:Cell|Input) In ?\[\d{1,6}\])(?:, line (?P<cline>\d{1,9}))?"
-    r"(?:, in (?P<cfun>.{1,200}))?"
+    r"(?:,? in (?P<cfun>.{1,200}))?"
     r"|(?P<old><ipython-input-[^>]{1,80}>|~?/[^\s:]{1,300}\.py) in (?P<ofun>.{1,200}))$"
 )
 _ARROW = re.compile(r"^-{2,}>\s?(?P<line>\d{1,9})?\s?(?P<code>.*)$")
@@ -73,8 +78,12 @@ _LIBRARY = re.compile(
     r"conda[/\\]pkgs|<string>"
 )
 _AFTERMATHS = frozenset(
-    {"SystemExit", "ChildFailedError", "CalledProcessError", "ProcessRaisedException"}
+    "SystemExit KeyboardInterrupt ChildFailedError CalledProcessError ProcessRaisedException "
+    "ProcessExitedException BrokenProcessPool".split()
 )
+_BROKEN_PIPES = frozenset("EOFError BrokenPipeError ConnectionResetError".split())
+_GONE = re.compile(r"DataLoader worker \(pid[^\n]{1,120}\) exited unexpectedly")
+_IGNORED = "Exception ignored "
 _MAX_MESSAGE_LINES = 80
 
 
@@ -104,18 +113,41 @@ def pick_cause(text: str, exceptions: Sequence[ExceptionText]) -> int:
     """Return the index of the exception that explains the failure, -1 if there is none.
 
     That is the last one: the one that stopped the program. A worker's original exception stands
-    before the line that re-raises it and says the same, so the last one names it as well.
+    before the line that re-raises it and says the same, so the last one names it as well. Endings
+    that only report another failure, and what Python ignored while it ended, do not count.
     """
     for index in range(len(exceptions) - 1, -1, -1):
-        if not _is_aftermath(exceptions[index]):
+        begin = exceptions[index - 1].end if index else 0
+        ignored = _IGNORED in text[begin : exceptions[index].start]
+        if not ignored and not _is_aftermath(exceptions, index):
             return index
     return len(exceptions) - 1
 
 
-def _is_aftermath(exception: ExceptionText) -> bool:
-    """Endings that only report another failure: an exit code, a failed subprocess, Ctrl-C."""
+def _is_aftermath(exceptions: Sequence[ExceptionText], index: int) -> bool:
+    """Endings that only report another failure: an exit code, a failed subprocess, Ctrl-C; and,
+    after another failure, a worker that is gone or a pipe whose other end is."""
+    exception = exceptions[index]
     name = exception.name.rpartition(".")[2]
-    return name in _AFTERMATHS
+    if name in _AFTERMATHS:
+        return True
+    others = any(e.name.rpartition(".")[2] != "Empty" for e in exceptions[:index])
+    file = exception.frames[-1].file if exception.frames else ""
+    return others and (
+        (name in _BROKEN_PIPES and "multiprocessing" in file)
+        or _GONE.search(exception.message) is not None
+    )
+
+
+def is_last_line(text: str) -> bool:
+    """Whether a line says how an exception ended: its name, a colon and its message."""
+    found = _LAST_LINE.match(text.strip())
+    return bool(found and found["message"])
+
+
+def mentions_exception(text: str) -> bool:
+    """Whether a line names an exception with its message, at its beginning or among words."""
+    return any(found["message"] for found in _INLINE.finditer(text)) or bool(_BARE_NAME.match(text))
 
 
 # --- lines -------------------------------------------------------------------------------------
@@ -157,6 +189,13 @@ def _read(lines: Sequence[Line]) -> Iterable[ExceptionText]:
         text = lines[position].text
         if _HEAD in text:
             frames, in_traceback = [], True
+        elif crash := _CRASH.match(text):
+            after, frames = _crash_frames(lines, position + 1)
+            message = crash["message"].strip()
+            start, end = lines[position].start, lines[position].end
+            yield ExceptionText("", message, start, end, tuple(frames))
+            frames, in_traceback, position = [], False, after
+            continue
         elif (frame := _frame(lines, position)) is not None:
             frames.append(frame)
             in_traceback = True
@@ -167,6 +206,19 @@ def _read(lines: Sequence[Line]) -> Iterable[ExceptionText]:
             frames, in_traceback, position = [], False, after
             continue
         position += 1
+
+
+def _crash_frames(lines: Sequence[Line], position: int) -> tuple[int, list[Frame]]:
+    """Where to go on below a crash, and the frames that faulthandler lists, outermost first."""
+    frames: list[Frame] = []
+    while position < len(lines):
+        frame = _frame(lines, position)
+        if frame is not None:
+            frames.append(replace(frame, code=""))
+        elif frames or not _CRASH_BETWEEN.match(lines[position].text):
+            break
+        position += 1
+    return position, frames[::-1]
 
 
 def _last_line(text: str, frames: Sequence[Frame], in_traceback: bool) -> re.Match[str] | None:
@@ -219,7 +271,8 @@ _NEW = re.compile(
     r"^(?:Traceback \(|The above exception|During handling of|Original Traceback|-{20,}|={10,}|"
     r"\+-[+-]|[\w.-]{0,40}[@:~][^ ]{0,80}[$#] |\$ |>>> |In \[\d|Process \w|"
     r"\w{3} \d\d \d\d:\d\d|[IWEF]\d{4} \d\d:\d\d:\d\d|"
-    r"\S{1,40} exited with code \d)"
+    r"\S{1,40} exited with code \d|\"{3}$|Exception ignored |Exception in thread |"
+    r"Task exception was never)"
 )
 
 
@@ -255,6 +308,7 @@ def _frame(lines: Sequence[Line], position: int) -> Frame | None:
     if found := _IPY_FRAME.match(text):
         file = found["file"] or found["cell"] or found["old"]
         number, code = _arrow_below(lines, position)
+        code = code or (_code_below(lines, position) if not number else "")
         line = found["line"] or found["cline"] or number
         return _make(file, line, found["function"] or found["cfun"] or found["ofun"], code)
     if found := _RICH_FRAME.match(text) or _PYTEST_FRAME.match(text):

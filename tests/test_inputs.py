@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import unicodedata
+import zipfile
 
 import pytest
 
@@ -152,6 +154,36 @@ def test_what_cannot_be_read_is_said_in_one_line(data: bytes, message: str) -> N
     assert "\n" not in str(raised.value)
 
 
+def test_screenshots_go_to_the_reader_of_pictures_and_nothing_else_does() -> None:
+    seen: list[str] = []
+
+    def reader(data: bytes, *, name: str) -> CleanText:
+        seen.append(name)
+        return CleanText(ERROR)
+
+    for name in ("png", "jpeg"):
+        assert read_bytes(REFUSED[name][0], name=name, read_picture=reader) == CleanText(ERROR)
+    for name in ("gif", "bmp", "webp", "zip"):
+        with pytest.raises(InputError):
+            read_bytes(REFUSED[name][0], name=name, read_picture=reader)
+    assert read_bytes(ERROR.encode(), name="shot.png", read_picture=reader).text == ERROR
+    assert seen == ["png", "jpeg"]
+
+
+def zip_bomb() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("lab.ipynb", bytes(30_000_000))
+    return out.getvalue()
+
+
+def test_a_zip_bomb_is_refused_unopened() -> None:
+    data = zip_bomb()
+    assert len(data) < 50_000
+    with pytest.raises(InputError, match="a zip file"):
+        read_bytes(data, name="lab.ipynb")
+
+
 def test_the_name_of_a_file_decides_nothing() -> None:
     assert read_bytes(ERROR.encode(), name="x.png") == CleanText(ERROR)
 
@@ -200,13 +232,22 @@ AS_TEXT = {
 
 
 @pytest.mark.parametrize("text", AS_TEXT.values(), ids=AS_TEXT)
-def test_malformed_notebooks_are_read_as_text(text: str) -> None:
-    assert read_bytes(text.encode(), name="lab.ipynb").text == text
+def test_malformed_notebooks_are_read_as_text_and_that_is_said(text: str) -> None:
+    read = read_bytes(text.encode(), name="lab.ipynb")
+    assert read.text == text
+    assert read.notices[0].startswith("lab.ipynb is not a whole notebook (not valid JSON)")
+    assert "\n" not in read.notices[0]
 
 
-def test_a_notebook_that_is_cut_off_still_shows_its_error() -> None:
-    text = read_bytes(notebook(ERROR_OUTPUT)[:-20].encode(), name="lab.ipynb").text
-    assert ERROR in text
+def test_a_text_that_is_no_notebook_needs_no_notice() -> None:
+    assert read_bytes(b'{"a": ["cells"]}', name="lab.json").notices == ()
+
+
+@pytest.mark.parametrize("cut", [20, 60])
+def test_a_notebook_that_is_cut_off_still_shows_its_error(cut: int) -> None:
+    read = read_bytes(notebook(ERROR_OUTPUT)[:-cut].encode(), name="lab.ipynb")
+    assert read.text in {f"-----\n{ERROR}", "-----"}
+    assert "not valid JSON" in read.notices[0]
 
 
 @pytest.mark.parametrize("text", [notebook(), notebook(STDOUT), '{"cells": []}', '{"cells": [1]}'])

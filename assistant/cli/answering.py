@@ -161,12 +161,14 @@ def _print_loop(keeping: Keeping, *, answered: bool) -> None:
 
 def _read_argument(text: str, settings: Settings) -> CleanText:
     """Standard input, a file that exists, or the text itself (contracts, shapes)."""
+    from assistant.build import build_picture_reader
     from assistant.inputs import clean_text, read_bytes
 
     limit = int(settings.max_upload_mb * 1_000_000)
+    reader = build_picture_reader()
     if text == "-":
-        data = sys.stdin.buffer.read(limit + 1)
-        return read_bytes(_within(data, limit, "standard input"), name="standard input")
+        data = _within(sys.stdin.buffer.read(limit + 1), limit, "standard input")
+        return read_bytes(data, name="standard input", read_picture=reader)
     path = Path(text) if len(text) < 4096 and "\n" not in text and "\0" not in text else None
     try:
         is_file = path is not None and path.is_file()
@@ -174,8 +176,8 @@ def _read_argument(text: str, settings: Settings) -> CleanText:
         is_file = False
     if path is not None and is_file:
         with path.open("rb") as file:
-            data = file.read(limit + 1)
-        return read_bytes(_within(data, limit, text), name=path.name)
+            data = _within(file.read(limit + 1), limit, text)
+        return read_bytes(data, name=path.name, read_picture=reader)
     if path is not None and path.suffix.lower() in _SUFFIXES and len(text.split()) == 1:
         raise InputError(
             f"There is no file {text}.",
