@@ -33,7 +33,7 @@ _WORDS_WEIGHT = 0.15  # BM25; 0.05 to 0.3 were better than none on the developme
 _SIGNATURE_WEIGHT = 1.5  # an exact signature outranks every similarity
 _KNOWN_FOREIGN = frozenset(
     (
-        "missing-module missing-submodule broken-file process-killed missing-file "
+        "missing-module broken-file process-killed missing-file "
         "missing-library http-status label-out-of-range numpy-abi "
         "torchvision-operator weights-only image-not-read no-kernel-image device-mismatch"
     ).split()

@@ -72,8 +72,13 @@ ROWS: tuple[SignatureRow, ...] = (
         r"UnpicklingError|unexpected EOF|file in archive is not in a subdirectory",
         context=rf"{_SAM_FILE}|build_sam|sam_model_registry",
     ),
-    # No module named 'ultralytics.yolo': the package is there, its part is not
-    _row("missing-submodule", r"No module named ['\"]?(?P<value>[A-Za-z_]\w*(?:\.\w+)+)"),
+    # No module named 'ultralytics.yolo': the package is there, its part is not, so it is another
+    # fault than the missing package (the whole dotted name is the value)
+    _row(
+        "missing-module",
+        r"No module named ['\"](?P<value>[A-Za-z_]\w*(?:\.\w+)+)",
+        unless=r"; '\w+' is not a package",
+    ),
     # No module named 'segment_anything'
     _row("missing-module", rf"No module named ['\"]?{_MODULE}"),
     _row("missing-module", rf"requires the {_MODULE} library but it was not found"),
@@ -248,6 +253,9 @@ ROWS: tuple[SignatureRow, ...] = (
 
 _MAX_EXCEPTIONS = 50  # of one query; a log may hold thousands
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
+# 2026-11-20 10:03:19,123; [10:03:19
+_STAMP = re.compile(r"^\W{0,3}(?:\d{4}-\d\d-\d\d[ T])?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?")
+_COUNTER = re.compile(r"(?<![\d.])(?![45]\d\d(?![\d.]))\d[\d.]*")  # no HTTP status
 _QUOTED = re.compile(r"'[^'\n]{1,200}'|\"[^\"\n]{1,200}\"|`[^`\n]{1,200}`")
 _PATH = re.compile(r"(?:[A-Za-z]:)?(?:[\\/][\w.@+~-]+){2,}")
 _SPACES = re.compile(r"\s+")
@@ -299,11 +307,22 @@ def _of_exception(exception: ExceptionText, text: str) -> Iterable[Signature]:
 
 def _of_text(text: str, *, around: str = "") -> Iterable[Signature]:
     """Rows on the lines of a text without a traceback, the last lines first."""
-    lines = [line for line in text.splitlines()[-400:] if line.strip()]
-    for line in reversed(lines):
-        row = _first_row(line[:2000], f"{around}\n{text[-20_000:]}")
+    around = f"{around}\n{text[-20_000:]}"
+    seen: set[str] = set()
+    for line in reversed(text.splitlines()[-400:]):
+        form = _form(line[:2000])
+        if form in seen or not form:
+            continue
+        seen.add(form)
+        row = _first_row(line[:2000], around)
         if row is not None:
             yield row
+
+
+def _form(line: str) -> str:
+    """What is the same in all lines of a kind that a program logs by the hundred."""
+    stamp = _STAMP.match(line)
+    return _COUNTER.sub("#", line[stamp.end() :]) if stamp else line.strip()
 
 
 def _first_row(said: str, around: str) -> Signature | None:

@@ -26,7 +26,7 @@ PLAIN_FRAME = (
 # (paste, key of its signature)
 PASTES = [
     ("ModuleNotFoundError: No module named 'timm'", "missing-module:timm"),
-    ("ModuleNotFoundError: No module named 'timm.layers'", "missing-submodule:timm.layers"),
+    ("ModuleNotFoundError: No module named 'timm.layers'", "missing-module:timm.layers"),
     ("No module named segment_anything", "missing-module:segment_anything"),
     ("ImportError: X requires the timm library but it was not found", "missing-module:timm"),
     ("RuntimeError: Missing dependencies: ultralytics", "missing-module:ultralytics"),
