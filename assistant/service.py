@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from assistant.answer import ABOUT, EMPTY, abstention, build_fix, prompt_of, tailor
+from assistant.answer import ABOUT, EMPTY, build_fix
+from assistant.checking import Checking
 from assistant.conversation import read_followup
 from assistant.errors import AssistantError
 from assistant.events import (
     Done,
-    Dropped,
     Event,
     Fix,
     Loading,
     Notice,
-    Offered,
     Probed,
     Question,
     Retrieved,
@@ -34,32 +32,24 @@ from assistant.events import (
     Understood,
 )
 from assistant.evidence import (
-    choose_probes,
-    contradicts,
     follow,
     keep_first,
-    read_told,
     revise,
-    without_claims,
 )
-from assistant.followup import LEAST
+from assistant.explaining import Explaining
 from assistant.inputs import CleanText
-from assistant.progress import Progress, paths_of
-from assistant.provenance import describe_proof, find_other_versions, installed_versions
+from assistant.progress import Progress
+from assistant.provenance import describe_proof
 from assistant.question import find_question
 from assistant.reading import read_query
 from assistant.snapshots import Snapshots
-from assistant.streaming import stream
-from assistant.telling import WRITER, tell
 from assistant.types import (
     Backend,
     BackendStatus,
     Conversation,
-    Entry,
     Message,
     ProbeInfo,
     Prober,
-    Query,
     Retrieval,
     Snapshot,
     Status,
@@ -71,7 +61,6 @@ from assistant.verified import Verified
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _LOAD_SECONDS = 300.0
-_ENOUGH = 2  # sentences of a model; with fewer, fixed ones speak as well
 _DOCUMENT = '{"assistant_probe"'  # how the output of a check's cell begins
 _UNREAD = ": nothing was read ("  # what stands in it where a cell found no variable
 
@@ -89,18 +78,16 @@ class Assistant:
     ) -> None:
         """`verified` is what is known of the entries' last verification, by id."""
         self._snapshots = snapshots
-        self._backend = backend
         self._prober = prober
         self._verified = verified
-        self._search_pool = ThreadPoolExecutor(4, thread_name_prefix="search")
-        self._probe_pool = ThreadPoolExecutor(2, thread_name_prefix="probe")
-        self._model_pool = ThreadPoolExecutor(16, thread_name_prefix="model")
-        self._cancels: set[threading.Event] = set()
+        self._checking = Checking(prober, verified)
+        self._explaining = Explaining(backend)
+        self._pool = ThreadPoolExecutor(4, thread_name_prefix="search")
 
     def start(self) -> None:
         """Begin loading knowledge and model in the background; returns at once."""
         self._snapshots.start()
-        threading.Thread(target=self._load_backend, name="model-load", daemon=True).start()
+        self._explaining.start()
 
     def snapshot(self) -> Snapshot | None:
         """The knowledge in force, None while it is being loaded."""
@@ -108,7 +95,7 @@ class Assistant:
 
     def backend_status(self) -> BackendStatus:
         """Whether the language model can answer now."""
-        return self._backend.status()
+        return self._explaining.status()
 
     def probes(self) -> tuple[ProbeInfo, ...]:
         """The probes that can be run."""
@@ -127,7 +114,7 @@ class Assistant:
         was asked; () if the answer shows no entry. Secrets are masked."""
         snapshot = self._snapshots.current()
         entry = snapshot.entries.get(turn.fix.entry) if snapshot and turn.fix else None
-        return prompt_of(turn, entry, tiny=self._backend.is_tiny) if entry else ()
+        return self._explaining.prompt(turn, entry) if entry else ()
 
     async def ask(
         self,
@@ -149,20 +136,20 @@ class Assistant:
         Raises GuideError if there is no knowledge at all.
         """
         started = time.perf_counter()
-        query = await self._run(self._search_pool, read_query, text)
+        query = await self._run(read_query, text)
         answer = Progress(started, query, conversation)
         answer.mark("read")
         if probe is not None:
-            asked = conversation[-1].query if conversation and query.kind == "empty" else query
-            told = self._told(asked, [probe], parameters or {})
-            async for event in self._probe(answer, [probe], target, told):
+            began = time.perf_counter()
+            async for event in self._checking.run(answer, [probe], target, parameters or {}):
                 yield event
+            answer.mark("probe", began)
             if query.kind == "empty":
                 async for event in self._revise_last(answer):
                     yield event
                 yield self._probed_turn(answer)
                 return
-        pasted = self._prober.read_pasted(query.text)
+        pasted = await self._run(self._prober.read_pasted, query.text)
         answer.findings.extend(pasted)
         alone = _is_document(query.text) or (conversation and not query.exceptions)
         if answer.findings and alone:
@@ -173,7 +160,7 @@ class Assistant:
             yield self._probed_turn(answer)
             return
         if pasted:
-            rest = await self._run(self._search_pool, read_query, _without_documents(query.text))
+            rest = await self._run(read_query, _without_documents(query.text))
             query = answer.query = replace(rest, notices=query.notices)
         yield Understood(query)
         for line in query.notices:
@@ -188,23 +175,19 @@ class Assistant:
             yield Probed(finding)
         async for event in self._retrieve(answer):
             yield event
-        async for event in self._offer(answer, target, check=check):
-            yield event
-        async for event in self._compare_versions(answer):
+        async for event in self._check(answer, target, check=check):
             yield event
         if question := self._question(answer):
             yield question
-        async for event in self._explain(answer, speak=explain):
+        async for event in self._explaining.explain(answer, speak=explain):
             yield event
         yield self._done(answer)
 
     async def aclose(self) -> None:
         """Cancel everything that is going on and free the model."""
-        for cancel in tuple(self._cancels):
-            cancel.set()
-        await asyncio.to_thread(self._backend.close)
-        for pool in (self._search_pool, self._probe_pool, self._model_pool):
-            pool.shutdown(wait=False, cancel_futures=True)
+        await self._explaining.aclose()
+        self._checking.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     # --- stages --------------------------------------------------------------------------------
 
@@ -215,7 +198,6 @@ class Assistant:
         if self._snapshots.current() is None:
             yield Loading("the guide")
             await self._run(
-                self._search_pool,
                 lambda: self._snapshots.wait(complete=False, seconds=_LOAD_SECONDS),
             )
         snapshot = self._snapshots.current()
@@ -225,7 +207,7 @@ class Assistant:
             )
         for line in snapshot.notices:
             yield Notice(line, "warning")
-        first = await self._run(self._search_pool, snapshot.retriever.fast, answer.query)
+        first = await self._run(snapshot.retriever.fast, answer.query)
         answer.retrieval = first
         yield Retrieved(first.matches, first.status, final=False)
         if first.exact and first.status != "abstain":
@@ -234,7 +216,6 @@ class Assistant:
         if not self._snapshots.is_complete:
             yield Loading("the search model")
             await self._run(
-                self._search_pool,
                 lambda: self._snapshots.wait(complete=True, seconds=_LOAD_SECONDS),
             )
             earlier, snapshot = snapshot, self._snapshots.current() or snapshot
@@ -252,7 +233,7 @@ class Assistant:
         followup = read_followup(answer.query, answer.conversation)
         asked = followup.turn.query if followup else answer.query
         try:
-            found = await self._run(self._search_pool, snapshot.retriever.search, asked)
+            found = await self._run(snapshot.retriever.search, asked)
         except AssistantError as error:
             _LOG.warning("search: %s", error)
             found = fallback
@@ -280,72 +261,19 @@ class Assistant:
             answer.mark("fix")
         yield Fix(fix, answer.revision)
 
-    async def _probe(
-        self,
-        answer: Progress,
-        probes: Sequence[str],
-        target: str | None,
-        parameters: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[Event]:
-        began = time.perf_counter()
-        findings = await self._run(
-            self._probe_pool,
-            lambda: self._prober.run(probes, target=target, parameters=parameters),
-        )
-        if self._is_foreign(target, answer):
-            findings = tuple(without_claims(finding) for finding in findings)
-        answer.findings.extend(findings)
-        answer.mark("probe", began)
-        for finding in findings:
-            yield Probed(finding)
-
-    def _is_foreign(self, target: str | None, answer: Progress) -> bool:
-        """Whether we looked at our own Python while the error comes from another, for all we know:
-        what is installed here then says nothing about it."""
-        targets = self._prober.targets()
-        looked = next((place for place in targets if target in (None, place.name)), None)
-        if looked is None or looked.kind != "own":
-            return False
-        is_alone = answer.query.kind == "empty" and answer.conversation
-        asked = answer.conversation[-1].query if is_alone else answer.query
-        own = self._prober.choose(paths_of(asked))
-        return own is None or own.kind != "own"
-
-    async def _offer(
+    async def _check(
         self, answer: Progress, target: str | None, *, check: bool
     ) -> AsyncIterator[Event]:
-        """Which probes can tell more; with `check` the quick ones are run."""
-        rows = self._prober.probes()
-        chosen = choose_probes(answer.query, answer.retrieval, rows)
-        if chosen:
-            yield Offered(chosen)
-        quick = [row.id for row in rows if row.quick and row.id in chosen]
-        if not check or not quick:
-            return
-        if target is None:
-            place = self._prober.choose(paths_of(answer.query))
-            if place is None:
-                names = ", ".join(target.name for target in self._prober.targets())
-                yield Notice(
-                    "Nothing was checked: say which Python your program uses (--target). "
-                    f"There are: {names}."
-                )
-                return
-            target = place.name
-        async for event in self._probe(answer, quick, target, self._told(answer.query, quick, {})):
+        """Offer probes; where some were run, the answer is revised by what they found."""
+        began, known = time.perf_counter(), len(answer.findings)
+        async for event in self._checking.offer(answer, target, check=check):
             yield event
-        for event in self._revise(answer):
+        if len(answer.findings) > known:
+            answer.mark("probe", began)
+            for event in self._revise(answer):
+                yield event
+        async for event in self._checking.compare_versions(answer):
             yield event
-
-    def _told(
-        self, query: Query, probes: Sequence[str], given: Mapping[str, str]
-    ) -> dict[str, str]:
-        """What these probes can be told by the paste (the package, file or network it names), and
-        what a person chose; a form that was left as it is chooses nothing."""
-        rows = [row for row in self._prober.probes() if row.id in probes]
-        defaults = {one.name: one.default for row in rows for one in row.parameters}
-        chosen = {name: value for name, value in given.items() if value != defaults.get(name)}
-        return read_told(query, rows) | chosen
 
     def _revise(self, answer: Progress) -> Iterator[Event]:
         """New matches and a new fix where the findings change them."""
@@ -368,108 +296,18 @@ class Assistant:
             return
         answer.snapshot, answer.query, answer.fix = snapshot, last.query, last.fix
         answer.revision = 0
-        found = await self._run(self._search_pool, snapshot.retriever.search, last.query)
+        found = await self._run(snapshot.retriever.search, last.query)
         answer.retrieval = keep_first(found, last.fix.entry, snapshot.entries)
         for event in self._revise(answer):
             yield event
-        async for event in self._compare_versions(answer):
+        async for event in self._checking.compare_versions(answer):
             yield event
-
-    async def _compare_versions(self, answer: Progress) -> AsyncIterator[Event]:
-        """A notice if the learner's packages are not those that the entry was verified with: as a
-        probe found them, or our own ones if ours is the Python in question."""
-        if answer.fix is None or answer.snapshot is None:
-            return
-        row = self._verified.get(answer.fix.entry)
-        if row is None or not row.packages:
-            return
-        findings = answer.known_findings()
-        own: tuple[str, ...] = ()
-        if not installed_versions(findings):
-            paths = paths_of(answer.query)
-            place = await self._run(self._probe_pool, self._prober.choose, paths)
-            own = tuple(row.packages) if place is not None and place.kind == "own" else ()
-        entry = answer.snapshot.entries[answer.fix.entry]
-        if line := find_other_versions(entry, self._verified, findings, own):
-            yield Notice(line)
 
     def _question(self, answer: Progress) -> Question | None:
         """What tells two near entries apart, where neither a finding nor the person has said it."""
         if answer.is_followup or answer.snapshot is None or answer.known_findings():
             return None
         return find_question(answer.retrieval, answer.snapshot.entries)
-
-    async def _explain(self, answer: Progress, *, speak: bool) -> AsyncIterator[Event]:
-        """What it means for this person; or what to do when no entry is good enough."""
-        snapshot = answer.snapshot  # the one that the fix came from, also if guides changed since
-        if answer.fix is None or snapshot is None:
-            for line in abstention(answer.query, answer.retrieval):
-                answer.sentences.append(line)
-                yield Sentence(line)
-            return
-        if not speak:
-            return
-        entry = snapshot.entries[answer.fix.entry]
-        spoken = 0
-        async for event in self._speak(answer, entry):
-            spoken += isinstance(event, Sentence)
-            yield event
-        if spoken < _ENOUGH:
-            for event in self._tell(answer, entry):
-                yield event
-
-    def _tell(self, answer: Progress, entry: Entry) -> Iterator[Sentence]:
-        """Fixed sentences with this person's values, where the model said too little."""
-        others = [match for match in answer.retrieval.matches[1:] if match.confidence >= LEAST]
-        findings = answer.known_findings()
-        told = [
-            sentence
-            for sentence in tell(answer.query, entry, findings, others=others)
-            if not contradicts(sentence.text, answer.query, findings)
-        ]
-        for sentence in told:
-            answer.mark("first_sentence")
-            answer.sentences.append(sentence.text)
-            yield sentence
-        if told:
-            answer.backend = f"{answer.backend}; and {WRITER}" if answer.backend else WRITER
-
-    async def _speak(self, answer: Progress, entry: Entry) -> AsyncIterator[Event]:
-        """The model's checked sentences; one line where it is away."""
-        status = self._backend.status()
-        if status.state == "away":
-            if status.message:
-                yield Notice(status.message)
-            return
-        if status.state == "loading":
-            yield Loading(status.message or "the language model")
-        findings = answer.known_findings()
-        cancel = threading.Event()
-        speaking = stream(
-            lambda: tailor(
-                answer.query,
-                entry,
-                self._backend,
-                findings=findings,
-                conversation=answer.conversation,
-                cancel=cancel,
-                on_first_token=lambda: answer.mark("first_token"),
-            ),
-            cancel=cancel,
-            pool=self._model_pool,
-        )
-        self._cancels.add(cancel)
-        try:
-            async for event in speaking:
-                if isinstance(event, Sentence):
-                    answer.mark("first_sentence")
-                    answer.sentences.append(event.text)
-                if isinstance(event, Sentence | Dropped):
-                    answer.backend = self._backend.name
-                yield event
-        finally:
-            self._cancels.discard(cancel)
-            await speaking.aclose()
 
     def _probed_turn(self, answer: Progress) -> Done:
         """A probe alone: its findings join the last turn, so that what follows may rest on them."""
@@ -493,18 +331,8 @@ class Assistant:
         )
         return Done(turn, status, answer.backend, tuple(answer.seconds.items()))
 
-    # --- threads -------------------------------------------------------------------------------
-
-    def _load_backend(self) -> None:
-        try:
-            self._backend.load()
-        except AssistantError as error:
-            _LOG.warning("language model: %s", error)
-
-    async def _run(
-        self, pool: ThreadPoolExecutor, function: Callable[..., _T], *arguments: object
-    ) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
+    async def _run(self, function: Callable[..., _T], *arguments: object) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
 
 def _without_documents(text: str) -> str:
