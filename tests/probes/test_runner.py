@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from assistant.probes.collector import Collector
 from assistant.probes.registry import PROBES
 from assistant.probes.runner import ProbeRunner
 from assistant.probes.targets import own_target
-from assistant.process import Limits, ProcessResult
+from assistant.process import Limits, ProcessResult, run_process
 from assistant.types import Finding, Prober, Target
 
 QUICK = ("memory", "packages", "environment")
@@ -225,15 +224,21 @@ def test_nothing_is_written_outside_the_private_folder(tmp_path: Path) -> None:
     before = list_tree(tmp_path)
     home = tmp_path / "home"
     environment = {**BARE, "HOME": str(home), "TMPDIR": str(tmp_path / "temporary")}
-    collector = Collector(environment)
+    private: list[Path] = []
+
+    def run_and_note(*words: Any, cwd: Path, **options: Any) -> ProcessResult:
+        private.append(cwd)
+        return run_process(*words, cwd=cwd, **options)
+
+    collector = Collector(environment, run=run_and_note)
     target = replace(own_target(sys.executable), folder=str(tmp_path / "course"))
     runner = ProbeRunner(lambda: [target], collector, folder=tmp_path, home=home)
-    private = set(Path(tempfile.gettempdir()).glob("assistant-probe-*"))
     found = runner.run([row.id for row in PROBES if row.quick])
     assert {f.status for f in found} <= {"ok", "warn", "no_data", "fail"}
     assert any("timm.py" in f.summary for f in found), "the folder was really looked at"
     assert list_tree(tmp_path) == before
-    assert set(Path(tempfile.gettempdir()).glob("assistant-probe-*")) <= private
+    assert private
+    assert not any(folder.exists() for folder in private)
 
 
 def test_only_rows_that_say_so_import_torch(tmp_path: Path) -> None:
