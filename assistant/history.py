@@ -38,6 +38,7 @@ from assistant.records import (
     ProbeFailure,
     Record,
     SessionLine,
+    TurnState,
     dump,
     dump_answer,
     dump_findings,
@@ -127,9 +128,11 @@ class History:
     def update_turn(self, session: str, number: int, record: Record) -> bool:
         """Replace what is kept of question and answer; True once it is on the disk.
 
-        Outcome and tried entries stay as they are. False if the turn was deleted meanwhile.
+        Outcome and tried entries stay as they are. False if the turn was deleted meanwhile, or if
+        a broken answer would replace one that another tab has completed.
         """
-        return self._set(session, number, self._columns(record))
+        keep: TurnState | None = "done" if record.state == "interrupted" else None
+        return self._set(session, number, self._columns(record), keep=keep)
 
     def set_outcome(
         self, session: str, number: int, outcome: Outcome | None, *, tried: Sequence[str] = ()
@@ -243,8 +246,13 @@ class History:
 
     # --- one transaction -----------------------------------------------------------------------
 
-    def _set(self, session: str, number: int, values: Mapping[str, Any]) -> bool:
+    def _set(
+        self, session: str, number: int, values: Mapping[str, Any], *, keep: TurnState | None = None
+    ) -> bool:
+        """Change a turn, unless its state is `keep`."""
         query = update(TURN).where(TURN.c.session == session, TURN.c.number == number)
+        if keep is not None:
+            query = query.where(TURN.c.state != keep)
         query = query.values(dict(values))
         return self._run(lambda file: file.execute(query).rowcount > 0, False, writes=True)
 

@@ -60,6 +60,8 @@ def _turn(turn: Record, title: str) -> list[str]:
     broken = " The answer was broken off." if turn.state != "done" else ""
     parts = [title, f"Asked on {_day(turn.when)}.{broken}", _fence(shown)]
     parts += ["### What the assistant found", f"Status: {_STATUS[turn.status]}."]
+    if turn.matches and turn.status == "abstain":
+        parts.append("The nearest entries, none of which was near enough:")
     if turn.matches:
         parts.append("\n".join(f"- {_escape(one.title)} (`{one.id}`)" for one in turn.matches))
     parts += ["### What was tried", _tried(turn)]

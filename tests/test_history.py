@@ -88,6 +88,16 @@ def test_an_update_leaves_the_outcome_and_an_outcome_the_answer(history: History
     assert not history.set_outcome(B, 1, "fixed")
 
 
+def test_a_broken_answer_never_replaces_one_that_was_completed(history: History) -> None:
+    """Two tabs may write one answer: the one that goes away late has less to say."""
+    number = history.record_turn(A, replace(FULL, state="running"))
+    assert history.update_turn(A, number, replace(FULL, state="interrupted"))
+    assert history.update_turn(A, number, FULL)
+    assert not history.update_turn(A, number, replace(FULL, state="interrupted", fix=None))
+    (kept,) = history.load_session(A)
+    assert (kept.state, kept.fix) == ("done", FULL.fix)
+
+
 def test_sessions_are_listed_for_their_owner_alone(history: History) -> None:
     history.record_turn(A, question("first question\nsecond line", 1.0), owner="me")
     history.record_turn(A, question("again", 2.0), owner="me")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import warnings
 from collections.abc import MutableMapping
 
 import gradio as gr
@@ -69,6 +70,8 @@ def build_app(
     `app.state.leave()` ends all open streams, so that a server with open tabs stops at once.
     """
     silence_gradio(os.environ)
+    # It warns before it has been given the list of Pythons that it is given in the same answer.
+    warnings.filterwarnings("ignore", message=r"The value passed into gr\.Dropdown\(\)")
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     _add_health(app, assistant)
     _add_figures(app)

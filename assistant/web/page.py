@@ -111,21 +111,7 @@ class Wire:
 def _lay_out(room: Room) -> tuple[Shown, Parts]:
     gr.Markdown(f"# {TITLE}\n\nPaste an error; get the guide's fix for it.", elem_id="title")
     status = gr.Markdown("Starting…", elem_id="status")
-    chat = gr.Chatbot(
-        label="Conversation",
-        show_label=False,
-        elem_id="chat",
-        group_consecutive_messages=False,
-        height="56vh",
-        buttons=["copy"],
-        sanitize_html=True,
-        allow_tags=False,
-        latex_delimiters=[],
-        line_breaks=False,
-        feedback_options=None,
-        autoscroll=False,  # page.js keeps the answer's first line in view
-        placeholder="Paste a traceback below, or describe what goes wrong.",
-    )
+    chat = _lay_out_chat()
     with gr.Row(elem_id="after", elem_classes="buttons"):
         fixed = gr.Button("Fixed it", visible=False, size="sm", elem_id="fixed")
         failed = gr.Button("Didn't help", visible=False, size="sm")
@@ -148,6 +134,11 @@ def _lay_out(room: Room) -> tuple[Shown, Parts]:
         clear = gr.Button("New conversation", min_width=120)
         gr.Button("Add a file", min_width=120, elem_id="file")  # files.js does it
         gr.Button("Help packet", link="packet.md", min_width=120, elem_id="packet")
+    gr.Markdown(
+        "Nothing helps? The help packet is a file for an instructor: what you asked, what was "
+        "found and tried. Passwords and tokens are masked.",
+        elem_classes="hint",
+    )
     target, quick, refresh = lay_out_target()
     checks = lay_out_checks(room.checks.infos, quick=quick, refresh=refresh)
     with gr.Row(elem_id="examples", elem_classes="buttons"):
@@ -167,6 +158,24 @@ def _lay_out(room: Room) -> tuple[Shown, Parts]:
         {slot: gr.Textbox(visible=False) for slot in slots},
     )
     return shown, Parts(box, gr.Textbox(visible=False), send, stop, clear, checks, examples)
+
+
+def _lay_out_chat() -> gr.Chatbot:
+    return gr.Chatbot(
+        label="Conversation",
+        show_label=False,
+        elem_id="chat",
+        group_consecutive_messages=False,
+        height="56vh",
+        buttons=["copy"],
+        sanitize_html=True,
+        allow_tags=False,
+        latex_delimiters=[],
+        line_breaks=False,
+        feedback_options=None,
+        autoscroll=False,  # page.js keeps the answer's first line in view
+        placeholder="Paste a traceback below, or describe what goes wrong.",
+    )
 
 
 # --- wiring --------------------------------------------------------------------------------------

@@ -133,12 +133,14 @@ class Room:
         if last is None or not is_broken(session):
             yield self._talk.say(session, "There is nothing to resume.")
             return
-        text, keeping = last.record.text, self._shelf.begin(session, number=last.number)
+        keeping = self._shelf.begin(session, number=last.number)
+        # what was shown already stays until it comes again
+        keeping.record = replace(last.record, state="running", sentences=(), dropped=(), notices=())
         session.kept.remove(last)
         broken = [key for key, one in session.exchanges.items() if one.question]
         for key in [key for key in broken[-1:] if session.exchanges[key].answer.turn is None]:
             del session.exchanges[key]
-        async with aclosing(self._talk.run(session, Order(keeping, text))) as views:
+        async with aclosing(self._talk.run(session, Order(keeping, last.record.text))) as views:
             async for view in views:
                 yield view
 

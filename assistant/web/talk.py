@@ -46,6 +46,10 @@ log = logging.getLogger(__name__)
 RUNNING = 3  # streams of one session at a time
 CANDIDATES = 3
 LEAST_CANDIDATE = 0.15
+TRIED = (
+    "**You have tried this one in this conversation, and it did not help.** "
+    "“Didn't help” shows what comes next."
+)
 PASTED = "*(What the cell of a check printed.)*"
 
 
@@ -167,6 +171,9 @@ class Talk:
         if order.proves is not None and answer.findings:
             asked = session.conversation[-1].query if session.conversation else None
             proof = judge_proof(order.proves, asked, answer.findings)
+        again = order.is_question and _was_tried(session, order, answer)
+        lead, lead_for = (TRIED, "") if again else (order.lead, order.lead_for)
+        exchange = replace(exchange, lead=lead, lead_for=lead_for)
         session.exchanges[key] = replace(exchange, question=question, answer=answer, proof=proof)
         self._offer(session, answer, order)
 
@@ -303,6 +310,12 @@ def _worth_showing(answer: Answer, tried: tuple[str, ...]) -> tuple[Match, ...]:
     least = LEAST_CANDIDATE if answer.fix else 0.0
     others = [match for match in answer.others if match.id not in tried]
     return tuple(match for match in others if match.confidence >= least)[:CANDIDATES]
+
+
+def _was_tried(session: Session, order: Order, answer: Answer) -> bool:
+    """Whether an earlier answer of this conversation showed the same fix, and it did not help."""
+    earlier = [one.record.tried for one in session.kept if one is not order.keeping]
+    return answer.fix is not None and any(answer.fix.entry in tried for tried in earlier)
 
 
 def _is_same(turn: Turn, later: Turn) -> bool:

@@ -312,6 +312,17 @@ async def test_didnt_help_shows_the_next_entry_what_differs_and_never_the_same_a
     ]
 
 
+async def test_what_did_not_help_before_is_called_so_when_it_comes_again(history):
+    room = Room(FakeAssistant(), history=history)
+    assert "You have tried this one" not in last_text(await asked(room))
+    await collected(room.failed(ME))
+    view = await asked(room)
+    assert last_text(view).startswith("**You have tried this one in this conversation")
+    assert "pip install missing-timm" in last_text(view)
+    await room.clear(ME)
+    assert "You have tried this one" not in last_text(await asked(room))
+
+
 async def test_didnt_help_does_not_wait_for_the_model(history):
     """The fix is shown long before the answer ends; what follows must know which one it was."""
     room = Room(fake := FakeAssistant(until_forever), history=history)
