@@ -54,7 +54,7 @@ class Keeping:
         finally:
             if self.number and self.record.state == "running":
                 self.record = replace(self.record, state="interrupted")
-                self._write()
+                await _surely(self._write)  # another program may hold the file for seconds
 
     def _begin(self, event: Understood) -> None:
         self.record = replace(follow(self.record, event), when=self.clock())
