@@ -1,8 +1,9 @@
 """Keeps one answer in the history while its events go by.
 
 The question is on the disk before anybody sees that it was understood, the whole answer before its
-end is seen. A fix and a finding are shown first and kept then. What is broken off stays there as
-interrupted. It refuses to know who reads the events, and it drops none for a store that fails.
+end is seen. A fix, a finding and a sentence are shown first and kept then. What is broken off stays
+there as interrupted. It refuses to know who reads the events, and it drops none for a store that
+fails.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import cast
 
-from assistant.events import Done, Event, Fix, Probed, Understood
+from assistant.events import Done, Event, Fix, Probed, Sentence, Understood
 from assistant.history import History
 from assistant.records import Face, Record, follow
 
@@ -45,12 +46,12 @@ class Keeping:
                     else:
                         self.record = follow(self.record, event)
                     if isinstance(event, Done):
-                        await asyncio.to_thread(self._write)
+                        await _surely(self._write)
                     yield event
                     if isinstance(event, Probed):
                         await asyncio.to_thread(self.history.record_probes, (event.finding,))
-                    if isinstance(event, (Fix, Probed)):
-                        await asyncio.to_thread(self._write)
+                    if isinstance(event, (Fix, Probed, Sentence)):
+                        await _surely(self._write)
         finally:
             if self.number and self.record.state == "running":
                 self.record = replace(self.record, state="interrupted")

@@ -46,11 +46,13 @@ def keeping(history: History) -> Keeping:
 
 async def test_every_event_passes_and_the_whole_answer_is_kept(history: History) -> None:
     kept = keeping(history)
-    seen = []
+    seen: list[Event] = []
     async for event in kept.keep(Source(*STREAM).stream()):
+        said = sum(isinstance(one, Sentence) for one in seen)
         seen.append(event)
         if isinstance(event, Understood):
             assert history.load_session("s")[0].state == "running", "before it is seen"
+        assert len(history.load_session("s")[0].sentences) >= said, "once it was seen"
     assert seen == STREAM
     (record,) = history.load_session("s")
     assert (record.state, record.number, record.when) == ("done", kept.number, 7.0)

@@ -202,12 +202,21 @@ class Room:
         if row == CHECK_ALL and last is not None:
             lead = "**Your question, with what the quick checks of this machine say:**"
             aside = self._shelf.aside(session)
-            return Order(aside, last.record.text, target=place, check=True, lead=lead)
+            text = last.record.text
+            return Order(aside, text, target=place, check=True, lead=lead, joins=last)
         proves = self._talk.entries().get(session.proving)
-        keeping = last or self._shelf.begin(session)
-        if proves is not None:
-            keeping = self._shelf.aside(session)
-        return Order(keeping, probe=row, target=place, parameters=parameters, proves=proves)
+        if last is None:
+            return Order(self._shelf.begin(session), probe=row, target=place, parameters=parameters)
+        # an answer that is not whole must not be called so because a check has come to its end
+        is_aside = proves is not None or last.record.state != "done"
+        return Order(
+            self._shelf.aside(session) if is_aside else last,
+            probe=row,
+            target=place,
+            parameters=parameters,
+            proves=proves,
+            joins=last if is_aside else None,
+        )
 
     async def aim(self, visitor: Visitor, target: str) -> View:
         """The reader chose an environment: the buttons are for that one now."""

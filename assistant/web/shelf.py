@@ -19,7 +19,7 @@ from assistant.keeping import Keeping
 from assistant.packet import read_versions, render_packet
 from assistant.reading import read_query
 from assistant.records import Outcome, Record, SessionLine, build_turn, replay
-from assistant.types import Conversation, ProbeInfo, Query, Retrieval
+from assistant.types import Conversation, Finding, ProbeInfo, Query, Retrieval
 from assistant.web.messages import Answer, fold, render_question
 from assistant.web.session import EXCHANGES, Exchange, Session
 
@@ -104,6 +104,10 @@ class Shelf:
             number, kept = keeping.number, keeping.record
             await asyncio.to_thread(self._history.update_turn, keeping.session, number, kept)
 
+    async def note_failures(self, findings: Sequence[Finding]) -> None:
+        """Keep those of the findings that came aside which failed: the instructor counts them."""
+        await asyncio.to_thread(self._history.record_probes, findings)
+
     async def packet(self, records: Sequence[Record]) -> str:
         """The help packet of these turns, Markdown."""
         return await asyncio.to_thread(_write_packet, tuple(records), self._clock())
@@ -147,7 +151,6 @@ class Shelf:
             session=first.session,
             number=first.number,
         )
-        await asyncio.to_thread(self._history.record_probes, record.findings)
         if keeping.number:
             number, kept = keeping.number, keeping.record
             await asyncio.to_thread(self._history.update_turn, keeping.session, number, kept)

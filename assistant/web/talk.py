@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from assistant.errors import AssistantError
-from assistant.events import Event, Fix
+from assistant.events import Event, Fix, Probed
 from assistant.keeping import Keeping
 from assistant.records import Record
 from assistant.types import (
@@ -89,7 +89,8 @@ class Assistant(Protocol):
 class Order:
     """What one stream answers: a question, a probe, or (`check`) the last question with all quick
     probes. `lead` and `lead_for` are the exchange's. A probe after "Fixed it" `proves` an entry: it
-    says whether the fault is gone, and changes no answer."""
+    says whether the fault is gone, and changes no answer. `joins` is the question that a probe's
+    findings are kept with, where `keeping` does not keep them itself."""
 
     keeping: Keeping
     text: str = ""
@@ -100,6 +101,7 @@ class Order:
     lead: str = ""
     lead_for: str = ""
     proves: Entry | None = None
+    joins: Keeping | None = None
 
     @property
     def is_question(self) -> bool:
@@ -138,6 +140,7 @@ class Talk:
                 async for batch in batches:
                     self._fold(session, key, batch, order)
                     await self._aim(session, key, order)
+                    await self._keep_found(session, key, batch, order)
                     yield self.view(session, key)
             session.streams.discard(stream)
             self._finish(session, key, stream, order)
@@ -219,17 +222,34 @@ class Talk:
         kept = tuple(one for one in kept[: -1 if again else None] if not _is_same(one, turn))
         session.conversation = (*kept, turn)[-TURNS:]
 
+    async def _keep_found(
+        self, session: Session, key: int, batch: tuple[Event, ...], order: Order
+    ) -> None:
+        """Keep findings that came aside with their question, before they are shown."""
+        question = self._question_of(session, key, order)
+        found = tuple(event.finding for event in batch if isinstance(event, Probed))
+        if found and question is not None:
+            await self._shelf.join(question, Answer(findings=found))
+            if order.joins is not None:
+                await self._shelf.note_failures(found)
+
     async def _join(self, session: Session, key: int, order: Order) -> None:
-        """Keep evidence that was pasted, or that proves a fix, with the question it is about."""
-        exchange, last = session.exchanges.get(key), session.last
-        if exchange is None or last is None:
+        """Keep what those findings have changed."""
+        question, exchange = self._question_of(session, key, order), session.exchanges.get(key)
+        if question is None or exchange is None or order.check:
             return
-        if exchange.question == PASTED:
-            await self._shelf.join(last, exchange.answer)
-        elif order.proves is not None:
-            await self._shelf.join(last, Answer(findings=exchange.answer.findings))
-            if exchange.proof == "still there":
-                await self._shelf.judge(last, None)
+        if order.proves is None and question.record.state != "running":
+            await self._shelf.join(question, replace(exchange.answer, findings=()))
+        if exchange.proof == "still there":
+            await self._shelf.judge(question, None)
+
+    def _question_of(self, session: Session, key: int, order: Order) -> Keeping | None:
+        """The question that evidence which came aside (pasted, in mid-answer, as a proof, with all
+        quick checks) belongs to."""
+        exchange = session.exchanges.get(key)
+        if exchange is None:
+            return None
+        return session.last if exchange.question == PASTED else order.joins
 
     def _end(self, session: Session, key: int, ended: str) -> None:
         exchange = session.exchanges.get(key)

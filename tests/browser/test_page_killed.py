@@ -12,6 +12,7 @@ from tests.browser.kill_loop import Mortal, kill_loop, slow_model
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.slow]
 
 
+@pytest.mark.timeout(600)  # the server starts four times, and loads its search model twice
 def test_nothing_acknowledged_is_lost(chromium: Browser, tmp_path: Path) -> None:
     with slow_model() as url:
         server = Mortal(tmp_path, url)

@@ -95,7 +95,8 @@ def test_no_control_code_reaches_the_page(tab: Page) -> None:
 def test_a_probe_names_the_python_it_looked_at(tab: Page) -> None:
     tab.get_by_role("button", name="Memory", exact=True).click()
     expect(tab.get_by_text("the assistant's own Python").first).to_be_visible(timeout=60_000)
-    expect(tab.get_by_text("MemAvailable").first).to_be_visible(timeout=60_000)
+    tab.get_by_text("What was read").last.click()
+    expect(tab.get_by_text("MemAvailable").last).to_be_visible(timeout=60_000)
 
 
 def test_a_screenshot_can_be_taken(tab: Page, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ async def test_slow_senders_hold_nobody_up_and_are_told():
     ]
     await asyncio.sleep(0.1)
     assert (await http.post(READ, content=b"hello", headers=BYTES)).status_code == 200
-    answers = [await one for one in slow]
+    answers = await asyncio.wait_for(asyncio.gather(*slow), 10)
     assert [one.status_code for one in answers] == [408] * AT_ONCE
     assert "Send it again" in answers[0].json()["error"]
     gate.set()

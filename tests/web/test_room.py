@@ -423,6 +423,7 @@ async def test_fixed_it_offers_the_check_and_says_what_it_found(history, end):
     (turn,) = history.load_turns()
     assert (turn.fix.entry, [one.id for one in turn.findings]) == ("missing-timm", ["packages"])
     assert turn.outcome == ("fixed" if end == "gone" else None)
+    assert len(history.load_failed_probes()) == (end == "still there")
 
 
 @pytest.mark.parametrize("way", ["fixed", "failed"])
@@ -503,6 +504,26 @@ async def test_a_check_revises_the_last_turn_and_is_kept_with_it(history):
     assert (kept.fix.entry, [one.id for one in kept.findings]) == ("missing-lap", ["gpu"])
 
 
+@pytest.mark.parametrize("when", ["while it is written", "after it broke off"])
+async def test_a_check_in_mid_answer_joins_it_and_does_not_call_it_whole(history, when):
+    script = lambda text, row: (answer_script if row else until_forever)(text, row)  # noqa: E731
+    room = Room(FakeAssistant(script), history=history)
+    views = room.ask(ME, QUESTION)
+    async for view in views:
+        if view.can_judge:
+            break
+    if when == "after it broke off":
+        await room.stop(ME)
+        await collected(views)
+    view = await pressed(room, view.permits["gpu"])
+    assert "Looked at" in last_text(view)
+    await views.aclose()
+    (turn,) = history.load_turns()
+    assert (turn.state, [one.id for one in turn.findings]) == ("interrupted", ["gpu"])
+    assert turn.fix.entry == "missing-timm"
+    assert (await room.renew(ME)).can_resume
+
+
 def with_quick_check(text: str, probe: str | None):
     steps = list(answer_script(text, probe))
     return [*steps[:3], Offered(("packages",)), *steps[3:]]
@@ -516,15 +537,17 @@ async def test_check_my_machine_answers_again_and_replaces_the_answer_only_when_
     query = Query(QUESTION, "text")
     whole = [Understood(query), Probed(finding), Sentence("Look there."), fake_done(query)]
     before = history.load_turns()
+    assert before[0].state == "done"
     fake.script = lambda *_: [*whole[:-1], "forever"]
     views = room.check(ME, view.permits[CHECK_ALL], target="own")
     async for one in views:
         if "Look there" in last_text(one):
             break
-    assert history.load_turns() == before
     view = await room.stop(ME)
     await collected(views)
-    assert history.load_turns() == before
+    (kept,) = history.load_turns()
+    assert [one.id for one in kept.findings] == ["packages"]  # it was shown, so it is kept
+    assert replace(kept, findings=()) == before[0]
     fake.script = lambda *_: whole
     view = await pressed(room, (await room.renew(ME)).permits[CHECK_ALL])
     assert fake.calls[-1].check
