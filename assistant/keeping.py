@@ -46,16 +46,16 @@ class Keeping:
                     else:
                         self.record = follow(self.record, event)
                     if isinstance(event, Done):
-                        await asyncio.to_thread(self._write)
+                        await _surely(self._write)
                     yield event
                     if isinstance(event, Probed):
                         await asyncio.to_thread(self.history.record_probes, (event.finding,))
                     if isinstance(event, (Fix, Probed, Sentence)):
-                        await asyncio.to_thread(self._write)
+                        await _surely(self._write)
         finally:
             if self.number and self.record.state == "running":
                 self.record = replace(self.record, state="interrupted")
-                self._write()
+                await _surely(self._write)  # another program may hold the file for seconds
 
     def _begin(self, event: Understood) -> None:
         self.record = replace(follow(self.record, event), when=self.clock())

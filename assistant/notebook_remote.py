@@ -7,12 +7,17 @@ of this process. It refuses to know what an answer means: it sends a failure and
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import ipaddress
 import json
 import os
+import re
 import shlex
 import sys
 import traceback
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,8 +30,12 @@ USAGE = (
     "%diagnose            look up the last error\n"
     "%diagnose CHECK      run a check on this kernel, e.g. %diagnose packages\n"
     "%diagnose --server http://127.0.0.1:7860 [--token TOKEN]\n"
-    "                     ask a running assistant (or set ASSISTANT_SERVER, ASSISTANT_TOKEN)"
+    "                     ask a running assistant (or set ASSISTANT_SERVER, ASSISTANT_TOKEN;\n"
+    "                     that token goes to that server only)"
 )
+MOST = 8_000_000  # bytes of an answer
+_ADDRESS = re.compile(r"https?://[\x21-\x7e]+")
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 # text of the failure, the kernel's paths, name of a check → {"markdown": …, "plain": …}
 Answer = Callable[[str, list[str], str], Mapping[str, Any]]
@@ -77,6 +86,11 @@ class Diagnoser:
             raise AskError(f"say where the assistant runs.\n{USAGE}")
         if check:
             raise AskError("a server runs checks only from its page.")
+        if place := in_the_clear(options["server"]):
+            print(
+                f"assistant: what goes to {place} is not encrypted: others on the way can read the "
+                "cell, its error and the token. Use https:// or an SSH tunnel."
+            )
         return ask_server(
             options["server"], token=options["token"], text=self._failure, paths=kernel_paths()
         )
@@ -108,12 +122,14 @@ def load_ipython_extension(shell: Any, *, local: Answer | None = None) -> Diagno
 
 
 def parse_line(line: str, environment: Mapping[str, str]) -> tuple[dict[str, str], str]:
-    """`--server U --token T CHECK` → ({server, token}, check). Raises AskError."""
-    options = {
-        "server": environment.get("ASSISTANT_SERVER", ""),
-        "token": environment.get("ASSISTANT_TOKEN", ""),
-    }
+    """`--server U --token T CHECK` → ({server, token}, check). Raises AskError.
+
+    The environment's token is for the environment's server: it is given to no other.
+    """
+    known = environment.get("ASSISTANT_SERVER", "").strip()
+    options = {"server": known, "token": ""}
     rest: list[str] = []
+    is_given = False
     try:
         words = iter(shlex.split(line))
     except ValueError as error:
@@ -122,10 +138,13 @@ def parse_line(line: str, environment: Mapping[str, str]) -> tuple[dict[str, str
         name, sign, value = word.partition("=")
         if name in ("--server", "--token"):
             options[name[2:]] = value if sign else next(words, "")
+            is_given = is_given or name == "--token"
         else:
             rest.append(word)
     if len(rest) > 1 or (rest and rest[0].startswith("-")):
         raise AskError(f"that is not understood.\n{USAGE}")
+    if not is_given and options["server"].rstrip("/") == known.rstrip("/"):
+        options["token"] = environment.get("ASSISTANT_TOKEN", "")
     return options, rest[0] if rest else ""
 
 
@@ -153,8 +172,9 @@ def kernel_paths() -> list[str]:
 
 def ask_server(server: str, *, token: str, text: str, paths: list[str]) -> dict[str, Any]:
     """Ask a running assistant; its answer as a mapping. Raises AskError."""
-    if not server.startswith(("http://", "https://")):
-        raise AskError("the server's address must begin with http:// or https://")
+    address, token = check_address(server), token.strip()
+    if token and not _TOKEN.fullmatch(token):  # an error of urllib's would show it
+        raise AskError("the token holds a character that no token has. Copy it again.")
     body = json.dumps({"text": text, "paths": paths}).encode("utf-8", "replace")
     headers = {"Content-Type": "application/json"}
     if token:
@@ -162,17 +182,46 @@ def ask_server(server: str, *, token: str, text: str, paths: list[str]) -> dict[
     # no proxy (it would see the token), no redirect (it could lead the token elsewhere)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
     try:
-        request = urllib.request.Request(f"{server.rstrip('/')}/api/ask", body, headers)
+        request = urllib.request.Request(f"{address}/api/ask", body, headers)
         with opener.open(request, timeout=SECONDS) as response:
-            answer = json.load(response)
+            answer = json.loads(response.read(MOST))
     except urllib.error.HTTPError as error:
         raise AskError(_explain(error)) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise AskError(f"{server} does not answer ({reason}). Is `assistant serve` on?") from error
+    except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
+        reason = _plain(str(getattr(error, "reason", error)))
+        raise AskError(f"{address} does not answer ({reason}). Is `assistant serve` on?") from error
     if not isinstance(answer, dict):
-        raise AskError(f"{server} is not an assistant.")
+        raise AskError(f"{address} is not an assistant.")
     return answer
+
+
+def check_address(server: str) -> str:
+    """The address, fit to be asked and to be shown. Raises AskError, which shows nothing of it."""
+    server = server.strip().rstrip("/")
+    if not server.startswith(("http://", "https://")):
+        raise AskError("the server's address must begin with http:// or https://")
+    try:
+        parts = urllib.parse.urlsplit(server)
+        is_whole = bool(_ADDRESS.fullmatch(server) and parts.hostname) and parts.port != 0
+    except ValueError:
+        is_whole = False
+    if not is_whole or parts.query or parts.fragment:
+        raise AskError("the server's address cannot be read. It looks like http://127.0.0.1:7860")
+    if "@" in parts.netloc:
+        raise AskError("leave user and password out of the server's address; --token lets you in.")
+    return server
+
+
+def in_the_clear(server: str) -> str:
+    """The host to which an http:// address carries everything unencrypted; '' if to none."""
+    parts = urllib.parse.urlsplit(check_address(server))
+    host = parts.hostname or ""
+    if parts.scheme == "https" or host == "localhost":
+        return ""
+    try:
+        return "" if ipaddress.ip_address(host).is_loopback else host
+    except ValueError:
+        return host
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -180,10 +229,18 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Follow none: the answer then counts as a failure."""
 
 
+def _plain(text: str) -> str:
+    """What somebody else says, on one line, without what could steer a terminal."""
+    return "".join(one if one.isprintable() else " " for one in text[:300]).strip()
+
+
 def _explain(error: urllib.error.HTTPError) -> str:
     if error.code == 401:
-        return "the server wants its token: --token TOKEN, or ASSISTANT_TOKEN."
-    said = error.read(300).decode("utf-8", "replace") if error.code in (400, 413, 429, 503) else ""
+        return "the server wants its token: --token TOKEN, or ASSISTANT_SERVER and ASSISTANT_TOKEN."
+    said = ""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        if error.code in (400, 413, 429, 503):
+            said = _plain(error.read(300).decode("utf-8", "replace"))
     return f"the server refused ({error.code}). {said}".strip()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -97,6 +98,26 @@ async def test_a_reader_who_leaves_while_the_question_is_written(
     await asyncio.gather(task, return_exceptions=True)
     (record,) = history.load_session("s")
     assert record.state == "interrupted"
+
+
+async def test_stopping_holds_up_no_other_reader_while_the_file_is_held(
+    history: History, tmp_path: Path
+) -> None:
+    """All readers share one event loop: it goes on while the end of one answer waits."""
+    events = keeping(history).keep(Source(*STREAM[:7], stays=True).stream())
+    for _ in STREAM[:7]:
+        await anext(events)
+    other = sqlite3.connect(tmp_path / "history.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    closing = asyncio.create_task(events.aclose())
+    began = time.perf_counter()
+    await asyncio.sleep(0.1)
+    assert time.perf_counter() - began < 1.0
+    assert not closing.done()
+    other.execute("ROLLBACK")
+    other.close()
+    await closing
+    assert history.load_session("s")[0].state == "interrupted"
 
 
 async def test_findings_that_come_before_the_question_are_kept(history: History) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +22,14 @@ from nbclient import NotebookClient
 
 from assistant import notebook_remote
 from assistant.notebook import own_target
-from assistant.notebook_remote import OFFER, AskError, Diagnoser, ask_server, parse_line
+from assistant.notebook_remote import (
+    OFFER,
+    AskError,
+    Diagnoser,
+    ask_server,
+    in_the_clear,
+    parse_line,
+)
 from assistant.types import Target
 from tests.api_server import TOKEN, api_app, course_assistant, serving
 from tests.course import GUIDE
@@ -217,7 +226,8 @@ def test_the_hook_never_raises_and_an_interrupt_is_no_failure(
     [
         ("", "http://env", "t", ""),
         ("--server http://a --token b", "http://a", "b", ""),
-        ("--server=http://a", "http://a", "t", ""),
+        ("--server=http://a", "http://a", "", ""),  # the token is for the other server
+        ("--server http://env/", "http://env/", "t", ""),
         ("gpu", "http://env", "t", "gpu"),
         ("--token", "http://env", "", ""),
     ],
@@ -238,6 +248,70 @@ def test_lines_that_are_not_understood(line: str, capsys: pytest.CaptureFixture[
 def test_only_web_addresses_are_asked(server: str) -> None:
     with pytest.raises(AskError, match="http"):
         ask_server(server, token="", text="x", paths=[])
+
+
+@pytest.mark.parametrize(
+    ("address", "token"),
+    [
+        ("http://127.0.0.1:9", "S3CRET\nTOKEN"),
+        ("http://127.0.0.1:9", "S3CRET\u20acTOKEN"),
+        ("http://me:S3CRET@127.0.0.1:9", ""),
+        ("http://[::1S3CRET", ""),
+        ("http://127.0.0.1:9/ S3CRET", ""),
+        ("http://127.0.0.1:S3CRET", ""),
+        ("http://127.0.0.1:9/?token=S3CRET", ""),
+    ],
+)
+def test_no_secret_is_printed_into_the_notebook(
+    address: str, token: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A notebook is handed in with its outputs."""
+    environment = {"ASSISTANT_SERVER": address, "ASSISTANT_TOKEN": token}
+    diagnoser = Diagnoser(Shell(), local=None, environment=environment)
+    diagnoser.after_cell(failed("1 / 0"))
+    diagnoser.diagnose()
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[1].startswith("assistant: ")
+    assert "S3CRET" not in shown
+
+
+def test_the_end_of_line_after_a_token_is_no_part_of_it(server: str) -> None:
+    assert ask_server(server, token=f"{TOKEN}\n", text=TIMM, paths=[])["answered"]
+
+
+def test_what_talks_no_http_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def talk() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"\x1b[2Jnonsense\r\n\r\n")
+
+        threading.Thread(target=talk, daemon=True).start()
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        diagnoser = Diagnoser(Shell(), local=None, environment={"ASSISTANT_SERVER": address})
+        diagnoser.after_cell(failed("1 / 0"))
+        diagnoser.diagnose()
+    shown = capsys.readouterr().out
+    assert "does not answer" in shown
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("http://127.0.0.1:7860", ""),
+        ("http://[::1]:7860", ""),
+        ("http://localhost:7860", ""),
+        ("https://spark.example", ""),
+        ("http://spark.example:7860", "spark.example"),
+        ("http://192.168.1.20", "192.168.1.20"),
+        ("http://127.0.0.1.evil.example", "127.0.0.1.evil.example"),
+    ],
+)
+def test_what_goes_unencrypted_to_another_machine_is_said(address: str, place: str) -> None:
+    assert in_the_clear(address) == place
 
 
 def test_the_token_goes_nowhere_else(server: str) -> None:

@@ -21,6 +21,7 @@ from assistant.history import History, session_key
 from assistant.keeping import Keeping
 from assistant.probes.choice import choose_target
 from assistant.render import ask_json
+from assistant.types import Target
 from assistant.web.diagnosis import render_diagnosis
 from assistant.web.talk import Assistant
 
@@ -60,7 +61,7 @@ def add_api(app: FastAPI, assistant: Assistant, history: History) -> None:
 
 async def _answer(question: Question, assistant: Assistant, history: History) -> JSONResponse:
     keeping = Keeping(history, session_key("api"), time.time, face="api")
-    target = choose_target(question.paths, assistant.targets())
+    target = await asyncio.to_thread(_find_target, question.paths, assistant)
     text = question.text.encode("utf-8", "replace").decode("utf-8")
     events = assistant.ask(text, target=target.name if target else None, explain=question.explain)
     try:
@@ -75,6 +76,11 @@ async def _answer(question: Question, assistant: Assistant, history: History) ->
         log.error("incident %s: %s", incident, type(error).__name__, exc_info=error)
         return _refuse(500, f"Something broke inside the assistant (incident {incident}).")
     return JSONResponse({**shape, **render_diagnosis(shape)})
+
+
+def _find_target(paths: list[str], assistant: Assistant) -> Target | None:
+    """Looks for Pythons on the disk, so in a thread."""
+    return choose_target(paths, assistant.targets())
 
 
 def _refuse(status: int, text: str) -> JSONResponse:

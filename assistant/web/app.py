@@ -26,6 +26,7 @@ from assistant.web.files import add_files
 from assistant.web.guard import LOOPBACK, Guard, Policy
 from assistant.web.page import CSS_FILE, JS_FILES, build_page
 from assistant.web.room import Room
+from assistant.web.tabs import Tabs
 from assistant.web.talk import Assistant
 
 EVERYWHERE = frozenset({"0.0.0.0", "::", ""})
@@ -84,6 +85,7 @@ def build_app(
     _add_packet(app, room, browser)
     # With a CORS policy on the parent Gradio adds none of its own: no origin is ever allowed.
     app.add_middleware(CORSMiddleware, allow_origins=[])
+    app.add_middleware(Tabs, cookie=browser)
     app.add_middleware(Names, cookie=browser, prefix=policy.prefix)
     app.add_middleware(Guard, policy=policy)
     gr.mount_gradio_app(

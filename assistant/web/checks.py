@@ -28,6 +28,7 @@ REFUSED = {
     "unknown": "this press of the button was already used, or did not come from this page",
     "expired": "the page was open for so long that the button's permission ran out",
     "other": "the permission was given for something else",
+    "long": "one of the fields holds more text than any check needs",
 }
 
 

@@ -18,25 +18,44 @@
     box().dispatchEvent(new Event("input", { bubbles: true }));
     box().focus();
   };
+  const send = (file) => fetch("api/read", {
+    method: "POST",
+    headers: {
+      "content-type": "application/octet-stream",
+      "x-file-name": encodeURIComponent([...file.name].slice(-200).join("")),
+    },
+    body: file,
+  });
+  // what the server says in its own words; a page (of a proxy, or the one that asks for a token) is
+  // no such words
+  const wordsOf = async (answer) => {
+    const kind = answer.headers.get("content-type") || "";
+    if (kind.includes("json")) return answer.json();
+    if (kind.includes("text/plain")) return { error: await answer.text() };
+    return {};
+  };
   const read = async (file) => {
     if (!box()) return;
     say(`Reading ${file.name} …`);
     try {
-      const answer = await fetch("api/read", {
-        method: "POST",
-        headers: {
-          "content-type": "application/octet-stream",
-          "x-file-name": encodeURIComponent(file.name.slice(-200)),
-        },
-        body: file,
-      });
-      const kind = answer.headers.get("content-type") || "";
-      const said = kind.includes("json") ? await answer.json() : { error: await answer.text() };
-      if (!answer.ok) return say(said.error);
+      await file.slice(0, 1).arrayBuffer();
+    } catch {
+      say(`Your browser cannot read ${file.name}: it is a folder, or it was moved or changed ` +
+        "after you chose it. Choose the file again, or paste its text.");
+      return;
+    }
+    try {
+      const answer = await send(file);
+      const said = await wordsOf(answer);
+      if (!answer.ok || said.text === undefined) {
+        say(said.error || `${file.name} was refused (${answer.status}). Load this page again.`);
+        return;
+      }
       put(said.text);
       say([`Read ${file.name}. Look it over, then press Send.`, ...said.notices].join(" "));
     } catch {
-      say(`${file.name} could not be sent: the server is away, or the file is too large.`);
+      say(`${file.name} could not be sent: the server is away, or the file is too large. ` +
+        "Paste the end of its text instead.");
     }
   };
   const chooser = document.createElement("input");

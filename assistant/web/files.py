@@ -20,27 +20,38 @@ from assistant.inputs import CleanText
 from assistant.redact import redact
 
 READ = "/api/read"
-AT_ONCE = 2  # files; more get 503
+AT_ONCE = 2  # files that are read; more get 503
+ON_THE_WAY = 32  # files that are being sent; more get 503
+SECONDS = 60.0  # that sending one may take
+BUSY = "Other files are being read. Try again in a moment."
 _UNSHOWN = re.compile(r"[^\w.()+ -]|[\x00-\x1f]")
 
 ReadFile = Callable[..., CleanText]
 
 
-def add_files(app: FastAPI, read_file: ReadFile) -> None:
+def add_files(app: FastAPI, read_file: ReadFile, *, seconds: float = SECONDS) -> None:
     """Add `POST /api/read`. `read_file(data, name=…)` gives the clean text or raises InputError;
-    the name is for its messages only. Size, host, origin and token are the guard's."""
-    free = asyncio.Semaphore(AT_ONCE)
+    the name is for its messages only. `seconds` is how long sending one may take. Size,
+    host, origin and token are the guard's."""
+    free, coming = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(ON_THE_WAY)
 
     @app.post(READ)
     async def read(request: Request) -> JSONResponse:
         """Answer with {"text", "notices"}, or with {"error"} in words."""
         if request.headers.get("content-type") != "application/octet-stream":
             return _refuse(415, "Send the file itself (Content-Type: application/octet-stream).")
+        if coming.locked():
+            return _refuse(503, BUSY)
+        try:
+            # before a place is taken: who sends slowly, or stops half way, holds nobody up
+            async with coming, asyncio.timeout(seconds):
+                data = await request.body()
+        except TimeoutError:
+            return _refuse(408, f"The file did not arrive within {seconds:.0f} s. Send it again.")
         if free.locked():
-            return _refuse(503, "Other files are being read. Try again in a moment.")
+            return _refuse(503, BUSY)
         async with free:
             name = show_name(request.headers.get("x-file-name", ""))
-            data = await request.body()
             try:
                 clean = await asyncio.to_thread(_read, read_file, data, name)
             except InputError as error:

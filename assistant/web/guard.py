@@ -33,6 +33,7 @@ API = "/gradio_api/"
 UPLOAD = "/api/read"
 HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+))(?::\d+)?")  # `localhost:7860`, `[::1]`
 SAFE = frozenset({"GET", "HEAD"})
+UNGUESSABLE = 16  # characters of a token that nobody finds by trying
 
 # What the page asks for in a browser, seen in Chromium; all else is 404.
 ROUTES: tuple[tuple[str, str], ...] = (
@@ -128,6 +129,7 @@ class Guard:
             or self._check_token(scope, headers)
             or self._check_origin(scope, headers)
             or self._check_route(scope)
+            or _check_framing(headers)
         )
         if refusal is None and scope["method"] not in SAFE:
             cap = self._cap(scope["path"])
@@ -170,7 +172,11 @@ class Guard:
         given = dict(query).get("token", "") if scope["method"] == "GET" else ""
         bearer = headers.get("authorization", "").removeprefix("Bearer ")
         client = str((scope.get("client") or ("?",))[0])
-        if (given or bearer) and (wait := self._throttle.wait(client)):
+        right = _same(bearer, token) or _same(given, token)
+        wait = self._throttle.wait(client) if given or bearer else 0
+        # behind a tunnel all readers are one client: only where a token could be guessed must the
+        # right one wait for the wrong ones of others
+        if wait and not (right and len(token) >= UNGUESSABLE):
             text = "Too many wrong tokens. Wait a minute, then try again."
             return Refusal(429, text, headers=(("retry-after", str(wait)),))
         if _same(bearer, token):
@@ -228,6 +234,17 @@ class Guard:
 
     def _cap(self, path: str) -> int:
         return self._policy.max_upload if path == UPLOAD else self._policy.max_body
+
+
+def _check_framing(headers: dict[str, str]) -> Refusal | None:
+    """A body that announces its size in two ways has none that can be held to the cap."""
+    if "transfer-encoding" in headers and "content-length" in headers:
+        return Refusal(
+            400,
+            "A request has Content-Length or Transfer-Encoding, not both.",
+            headers=(("connection", "close"),),
+        )
+    return None
 
 
 def _headers(scope: Scope) -> dict[str, str]:

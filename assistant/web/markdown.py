@@ -23,8 +23,9 @@ LANGUAGES = frozenset(
 )
 ALIASES = {"sh": "bash", "shell": "bash", "py": "python", "pycon": "python", "yml": "yaml"}
 
-# Characters that mean something in Markdown: `*a*`, `[x](y)`, `<b>`, `a@b.c`, `$x$`
-_SPECIAL = re.compile(r"[\\`*_\[\]#|~@${}]")
+# Characters that mean something in Markdown: `*a*`, `[x](y)`, `<b>`, `a@b.c`, `$x$`;
+# and `!`, which makes a picture of a link that follows it
+_SPECIAL = re.compile(r"[\\`*_\[\]#|~@${}!]")
 # Bare addresses that would become links: `https://x`, `www.x`
 _AUTOLINK = re.compile(r"(?i)(?<=[a-z])(://)|(?<=\bwww)(\.)")
 # What would start a list, a rule or an underlined heading: `- a`, `12. a`, `===`

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from assistant.errors import InputError
 from assistant.events import Probed
 from assistant.followup import build_followup, deciding_probes
 from assistant.history import History, open_history
@@ -64,7 +65,12 @@ class Room:
     # --- coming and going ------------------------------------------------------------------------
 
     async def open(self, visitor: Visitor) -> View:
-        """A page was opened: bring back this browser's conversation."""
+        """A page was opened: bring back this browser's conversation.
+
+        For a request that comes from no page nothing is kept; all other clicks of it are refused.
+        """
+        if not visitor.tab:
+            return self._talk.view(Session(visitor))
         session = await self._enter(visitor)
         if not session.exchanges:
             await self._bring_back(session, await self._shelf.current(visitor.owner))
@@ -81,6 +87,8 @@ class Room:
         """Stop, and begin a new conversation; the old one stays among the past ones."""
         session = await self._enter(visitor)
         session.clear()
+        self.checks.forget(visitor)  # buttons of the old conversation are worth nothing now
+        self.checks.renew(session)
         self._shelf.remember(session)
         return self._talk.view(session)
 
@@ -332,7 +340,12 @@ class Room:
     # --- sessions and views ----------------------------------------------------------------------
 
     async def _enter(self, visitor: Visitor) -> Session:
-        """The page's session; what it showed comes back if it was forgotten while away."""
+        """The page's session; what it showed comes back if it was forgotten while away.
+
+        Raises InputError for a request from no page: such requests would all share one session.
+        """
+        if not visitor.tab:
+            raise InputError("This request came from no open page.", hint="Load the page again.")
         session = self._sessions.get(visitor.id)
         if session is None:
             async with self._entering:

@@ -106,6 +106,11 @@ class Session:
         """Entries that did not help in this conversation, each once, in order."""
         return tuple(dict.fromkeys(id_ for one in self.kept for id_ in one.record.tried))
 
+    def keep(self, keeping: Keeping) -> None:
+        """Append a question with what is kept of it; as many are remembered as the chat shows."""
+        self.kept.append(keeping)
+        del self.kept[:-EXCHANGES]
+
     def add(self, exchange: Exchange) -> int:
         """Append an exchange and return its key."""
         self.count += 1

@@ -124,7 +124,7 @@ class Shelf:
         for record, exchange in zip(shown, exchanges, strict=True):
             keeping = self.begin(session, number=record.number)
             keeping.record = record
-            session.kept.append(keeping)
+            session.keep(keeping)
             session.add(exchange)
 
     async def converse(self, session: Session) -> Conversation:

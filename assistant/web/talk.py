@@ -166,7 +166,7 @@ class Talk:
         question = exchange.question
         if order.is_question and not question and answer.query is not None:
             question = render_question(answer.query.text) if answer.query.text.strip() else ""
-            session.kept.append(order.keeping)
+            session.keep(order.keeping)
             self._shelf.remember(session)
         elif order.is_question and answer.query is None and answer.findings:
             question = PASTED

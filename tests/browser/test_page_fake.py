@@ -8,6 +8,7 @@ import json
 import re
 import threading
 import time
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -335,9 +336,10 @@ def test_a_replayed_click_runs_nothing(page, serve):
     expect(page.get_by_text("Looked at:")).to_be_visible()
     url, body = bodies[0]
     stolen = json.loads(body) | {"session_hash": "other"}
-    for data in (body, json.dumps(stolen)):
+    for data, status in ((body, 404), (json.dumps(stolen), 200)):
+        # under the page's own name it is not heard; under another it is refused in that one's chat
         answer = httpx.post(url, content=data, headers={"content-type": "application/json"})
-        assert answer.status_code == 200  # it is heard, and refused in the chat of its session
+        assert answer.status_code == status
     wait_until(lambda: len(fake.calls) == 1, seconds=1)
     expect(page.get_by_text("Looked at:")).to_have_count(1)
     assert len(fake.calls) == 1
@@ -389,6 +391,25 @@ def test_nothing_in_paste_guide_model_or_probe_runs_or_is_fetched(page, serve):
 
 
 # --- the door, for real --------------------------------------------------------------------------
+
+
+def test_who_learns_a_page_s_name_can_neither_read_nor_end_its_answer(page, serve):
+    fake = FakeAssistant(endless)
+    address = serve(fake)
+    asked = []
+    page.on("request", lambda one: "queue/data" in one.url and asked.append(one.url))
+    send(page, address)
+    expect(page.get_by_text("Your environment lacks")).to_be_visible()
+    (tab,) = {parse_qs(urlsplit(url).query)["session_hash"][0] for url in asked}
+    with httpx.Client(base_url=f"{address}/gradio_api/") as thief:
+        thief.get(address)  # gets a name of its own
+        body = {"session_hash": tab, "fn_index": ask_index(page), "event_id": "x", "data": ["x"]}
+        codes = [thief.get(f"queue/data?session_hash={tab}"), thief.get(f"heartbeat/{tab}")]
+        codes += [thief.post(path, json=body) for path in ("queue/join", "run/predict", "cancel")]
+    assert [answer.status_code for answer in codes] == [404] * 5
+    assert not fake.calls[0].closed.wait(0.5)
+    button(page, "Stop").click()
+    expect(page.get_by_text("Stopped.")).to_be_visible()
 
 
 def test_hosts_and_origins_at_the_real_server(serve):

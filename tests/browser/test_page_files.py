@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -57,13 +58,25 @@ def test_a_dropped_and_a_pasted_file_are_read_too(page, serve, way):
     expect(box).to_have_value(LOG)
 
 
-def test_what_can_not_be_read_is_said_and_the_text_stays(page, serve):
+def drop_from_disk(page, path: Path) -> None:
+    """What a file manager does: the browser gets a path."""
+    browser = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        event = {"type": kind, "x": 300, "y": 300, "data": data}
+        browser.send("Input.dispatchDragEvent", event)
+
+
+def test_what_can_not_be_read_is_said_and_the_text_stays(page, serve, tmp_path):
     box = open_page(page, serve(FakeAssistant()))
     box.fill("my words")
     choose(page, "<b>weights</b>.pth", b"PK\x03\x04" + bytes(40))
     expect(page.get_by_text("is a zip file")).to_be_visible()
     expect(box).to_have_value("my words")
     assert page.locator("#file-note b").count() == 0
+    drop_from_disk(page, tmp_path)
+    expect(page.get_by_text("it is a folder, or it was moved")).to_be_visible()
+    expect(box).to_have_value("my words")
     choose(page, "huge.log", b"x" * 20_100_000)
     expect(
         page.get_by_text("20 MB is the limit").or_(page.get_by_text("too large"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,22 @@ async def test_a_hint_picks_a_known_python_and_starts_nothing_else() -> None:
         body = {"text": "x", "paths": [path], "probe": "gpu", "target": "/evil/bin/python"}
         await client(api_app(asked)).post("/api/ask", json=body, headers=HEADERS)
         assert [(call.target, call.probe) for call in asked.calls] == [(name, None)]
+
+
+async def test_pythons_are_looked_for_beside_the_event_loop() -> None:
+    """That reads the disk; all readers share the loop."""
+    looked_in: list[threading.Thread] = []
+
+    class Noting(FakeAssistant):
+        def targets(self) -> tuple[Target, ...]:
+            looked_in.append(threading.current_thread())
+            return super().targets()
+
+    app = api_app(Noting())
+    answer = await client(app).post("/api/ask", json={"text": "x"}, headers=HEADERS)
+    assert answer.status_code == 200
+    assert looked_in
+    assert threading.current_thread() not in looked_in
 
 
 async def test_a_failure_is_a_line_and_too_many_at_once_are_told(tmp_path: Path) -> None:

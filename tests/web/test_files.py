@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -26,9 +27,9 @@ ERROR = {
 NOTEBOOK = {"cells": [{"cell_type": "code", "source": "d['x']", "outputs": [ERROR]}], "nbformat": 4}
 
 
-def client(read_file: Any = read_bytes) -> httpx.AsyncClient:
+def client(read_file: Any = read_bytes, *, seconds: float = 60.0) -> httpx.AsyncClient:
     app = FastAPI()
-    add_files(app, read_file)
+    add_files(app, read_file, seconds=seconds)
     app.add_middleware(Guard, policy=Policy(max_upload=1000))
     transport = httpx.ASGITransport(app=app)
     return httpx.AsyncClient(transport=transport, base_url="http://localhost:7860")
@@ -88,6 +89,27 @@ async def test_only_so_many_files_are_read_at_once():
     assert (await http.post(READ, content=b"x", headers=BYTES)).status_code == 503
     gate.set()
     assert [(await one).status_code for one in waiting] == [200] * AT_ONCE
+
+
+async def test_slow_senders_hold_nobody_up_and_are_told():
+    gate = asyncio.Event()
+
+    async def dribble() -> AsyncIterator[bytes]:
+        yield b"abc"
+        await gate.wait()
+
+    http = client(seconds=0.5)
+    announced = BYTES | {"content-length": "500"}
+    slow = [
+        asyncio.create_task(http.post(READ, content=dribble(), headers=announced))
+        for _ in range(AT_ONCE)
+    ]
+    await asyncio.sleep(0.1)
+    assert (await http.post(READ, content=b"hello", headers=BYTES)).status_code == 200
+    answers = await asyncio.wait_for(asyncio.gather(*slow), 10)
+    assert [one.status_code for one in answers] == [408] * AT_ONCE
+    assert "Send it again" in answers[0].json()["error"]
+    gate.set()
 
 
 @pytest.mark.parametrize(

@@ -227,6 +227,17 @@ async def test_wrong_tokens_are_throttled_but_readers_inside_are_not():
     assert (await client.get(f"/?token={TOKEN}")).status_code == 303
 
 
+async def test_a_token_that_nobody_guesses_opens_also_after_wrong_ones_of_others():
+    """Behind a tunnel or a proxy all readers have the same address."""
+    token = "a-token-of-24-characters"
+    client, _ = guarded(Policy(token=token))
+    codes = [(await client.get(f"/?token=wrong{n}")).status_code for n in range(12)]
+    assert codes == [401] * 10 + [429] * 2
+    bearer = {"authorization": f"Bearer {token}"}
+    assert (await client.get("/", headers=bearer)).status_code == 200
+    assert (await client.get(f"/?token={token}")).status_code == 303
+
+
 # --- routes --------------------------------------------------------------------------------------
 
 
@@ -324,6 +335,14 @@ async def test_an_odd_length_is_no_way_around_it(length):
     headers = {"content-length": length}
     answer = await client.post(JOIN, content=b"x" * 5000, headers=headers)
     assert (answer.status_code, echo.seen) == (413, [])
+
+
+async def test_two_announcements_of_a_size_are_refused():
+    """Servers go by the chunks then: the announced length would let any size in."""
+    client, echo = guarded(Policy(max_body=1000))
+    headers = {"content-length": "10", "transfer-encoding": "chunked"}
+    answer = await client.post(JOIN, content=b"x" * 5000, headers=headers)
+    assert (answer.status_code, echo.seen) == (400, [])
 
 
 # --- headers and faults --------------------------------------------------------------------------

@@ -33,6 +33,7 @@ XSS = (
     "<img src=x onerror=alert(1)>",
     "<img src='http://evil.example/a.png'>",
     "![x](http://evil.example/b.png)",
+    "\\![x](http://evil.example/b.png)",
     "![x][ref]\n\n[ref]: http://evil.example/c.png",
     "[click](javascript:alert(1))",
     "[click](http://evil.example)",
@@ -124,7 +125,7 @@ def test_any_block_survives_its_fence(text):
     assert text_of(shown) == text.rstrip("\n")
 
 
-@given(st.text(st.sampled_from("`~ab<>&*_[]()!#|-+=1.: /htps\n"), max_size=80))
+@given(st.text(st.sampled_from("`~ab<>&*_[]()!#|-+=1.: /htps\n\\"), max_size=80))
 def test_no_guide_text_makes_html_or_a_picture(text):
     assert not kinds(guide_markdown(text)) & {"html_block", "html_inline", "image"}
     assert kinds(sentence_markdown(text)) <= HARMLESS | {"strong", "em"}

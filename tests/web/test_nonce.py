@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from assistant.web.nonce import Nonces
+from assistant.web.nonce import LONGEST_VALUE, Nonces
 
 
 class Clock:
@@ -48,6 +48,26 @@ def test_the_store_is_bounded_and_forgets_the_oldest():
     assert len(nonces) == 3
     verdicts = [nonces.redeem(nonce, "me", row="gpu", target="own") for nonce in issued]
     assert verdicts == ["unknown", "unknown", "ok", "ok", "ok"]
+
+
+def test_a_session_can_not_push_out_the_nonces_of_others():
+    nonces = Nonces(capacity=100, share=10)
+    yours = nonces.issue("you", "gpu", target="own")
+    mine = [nonces.issue("me", "gpu", target="own") for _ in range(1000)]
+    assert len(nonces) == 11
+    assert nonces.redeem(yours, "you", row="gpu", target="own") == "ok"
+    assert nonces.redeem(mine[-10], "me", row="gpu", target="own") == "ok"
+    assert nonces.redeem(mine[-11], "me", row="gpu", target="own") == "unknown"
+
+
+def test_long_texts_are_not_kept():
+    nonces = Nonces()
+    fits, long = {"file": "x" * LONGEST_VALUE}, {"file": "x" * (LONGEST_VALUE + 1)}
+    nonce = nonces.issue("me", "gpu", target="own", parameters=long)
+    assert nonces.redeem(nonce, "me", row="gpu", target="own", parameters=long) == "long"
+    assert len(nonces) == 0
+    nonce = nonces.issue("me", "gpu", target="own", parameters=fits)
+    assert nonces.redeem(nonce, "me", row="gpu", target="own", parameters=fits) == "ok"
 
 
 def test_expired_nonces_leave_the_store():

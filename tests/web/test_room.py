@@ -8,13 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from assistant.errors import BackendError
+from assistant.errors import BackendError, InputError
 from assistant.events import Fix, Notice, Offered, Probed, Retrieved, Sentence, Understood
 from assistant.history import History, open_history, session_key
 from assistant.types import Clue, Finding, FixText, Match, Query
 from assistant.web.browser import Visitor
 from assistant.web.checks import CHECK_ALL, PANEL
 from assistant.web.room import Room
+from assistant.web.session import EXCHANGES
 from assistant.web.shelf import TURNS
 from assistant.web.stream import Stream
 from assistant.web.talk import RUNNING
@@ -171,6 +172,40 @@ async def test_clear_forgets_chat_conversation_and_candidates():
     assert (await room.clear(ME)).messages == []
     await asked(room, "two")
     assert fake.calls[-1].conversation == ()
+
+
+async def test_a_new_conversation_has_new_permits_and_the_old_ones_are_worth_nothing():
+    fake = FakeAssistant()
+    room = Room(fake)
+    old = (await room.open(ME)).permits["gpu"]
+    new = (await room.clear(ME)).permits["gpu"]
+    assert "Nothing was run" in last_text(await pressed(room, old))
+    assert fake.calls == []
+    await pressed(room, new)
+    assert [call.probe for call in fake.calls] == ["gpu"]
+
+
+async def test_as_many_questions_are_remembered_as_the_chat_shows():
+    room = Room(FakeAssistant())
+    for number in range(EXCHANGES + 3):
+        await asked(room, f"question {number}")
+    session = room._sessions[ME.id]
+    assert (len(session.kept), session.kept[-1].record.text) == (EXCHANGES, "question 42")
+
+
+async def test_a_request_from_no_page_is_shown_a_page_and_nothing_else():
+    """Programs that name no page would all be in the same one, and see each other's questions."""
+    fake = FakeAssistant()
+    room = Room(fake)
+    nobody = Visitor("", ME.owner)
+    view = await room.open(nobody)
+    assert (view.messages, dict(view.permits)) == ([], {})
+    for act in (room.ask(nobody, "x"), room.resume(nobody), room.check(nobody, "gpu x", target="")):
+        with pytest.raises(InputError, match="no open page"):
+            await anext(act)
+    with pytest.raises(InputError):
+        await room.clear(nobody)
+    assert fake.calls == []
 
 
 async def test_one_page_can_not_take_all_places():
