@@ -94,7 +94,8 @@ def case_values(query: Query) -> dict[str, str]:
 def _relevant(query: Query) -> Iterable[Fact]:
     exception = query.exception
     for fact in query.facts:
-        if exception is None or fact.start < 0 or exception.start <= fact.start < exception.end:
+        place = fact.start < 0 or fact.kind.startswith("own_")
+        if exception is None or place or exception.start <= fact.start < exception.end:
             yield fact
 
 

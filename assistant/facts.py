@@ -7,11 +7,11 @@ knows one form of message. Refuses to know what the facts are good for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from assistant.architectures import recognise_pair
+from assistant.architectures import recognise_pair, strip_wrappers
 from assistant.types import ExceptionText, Fact, Frame
 
 
@@ -22,10 +22,12 @@ class FactRow:
     pattern: re.Pattern[str]
 
 
-_DTYPE = r"(?:torch\.)?(?:cuda\.)?(?:c10::)?[A-Za-z0-9_]{3,24}"
+_DTYPE = r"(?:torch\.)?(?:cuda\.)?(?:c10::)?(?:(?:unsigned|long) )?[A-Za-z0-9_]{3,24}"
+_BYTES = r"[\d.]{1,16} ?(?:[KMGT]iB|[KMGT]B|bytes)"
+_REPOSITORY = r"[\w.-]{1,80}/[\w.-]{0,79}\w"
 
 ROWS: tuple[FactRow, ...] = tuple(
-    FactRow(re.compile(pattern))
+    FactRow(re.compile(pattern, re.MULTILINE))
     for pattern in (
         # ModuleNotFoundError: No module named 'timm.models'
         r"No module named ['\"]?(?P<missing_module>[A-Za-z_][\w.-]{0,80})",
@@ -37,13 +39,50 @@ ROWS: tuple[FactRow, ...] = tuple(
         r"not found in your environment: (?P<missing_module>[A-Za-z_][\w-]{0,80})",
         # ultralytics: "requirement ['lap>=0.5.12'] not found"
         r"requirements? \[['\"](?P<missing_module>[A-Za-z_][\w-]{0,80})[^\]]{0,80}\] not found",
+        # pip: "No matching distribution found for tim", "(from versions: none)"; apt, conda
+        r"(?:No matching distribution found for|Unable to locate package) "
+        r"(?P<missing_package>[A-Za-z0-9][\w.+-]{0,80})",
+        r"PackagesNotFoundError: [^\n]{0,120}\n\s{0,40}(?:\n\s{0,40})?- (?P<missing_package>"
+        r"[A-Za-z0-9][\w.+-]{0,80})",
+        # pip: "Package 'timm' requires a different Python: 3.7.9 not in '>=3.8'"
+        r"requires a different Python: (?P<python_version>[\d.]{1,12}) not in "
+        r"'(?P<python_wanted>[^'\n]{1,40})'",
+        # bash: nvcc: command not found
+        r"(?:^|\s)(?P<missing_command>[\w.+-]{1,60}): command not found\b",
+        r"\bsh: \d{1,4}: (?P<missing_command>[\w.+-]{1,60}): not found\b",
+        # ImportError: libGL.so.1: cannot open shared object file
+        r"(?P<missing_library>lib[\w.+-]{1,80}\.so[\d.]{0,12}): cannot open shared object file",
+        # cannot import name 'resnet81' from 'torchvision.models'
+        r"cannot import name '(?P<missing_name>\w{1,80})'"
+        r"(?: from '(?P<from_module>[\w.]{1,120})')?",
+        r"module '(?P<from_module>[\w.]{1,120})' has no attribute '(?P<missing_name>\w{1,80})'",
+        r"'(?P<object_type>[\w.]{1,80})' object has no attribute '(?P<missing_name>\w{1,80})'",
         # [Errno 2] No such file or directory: 'checkpoints/sam_vit_h_4b8939.pth'
         r"No such file or directory: ['\"](?P<missing_file>[^'\"\n]{1,400})['\"]",
+        # python: can't open file '/lab/trian.py': [Errno 2]
+        r"can't open file '(?P<missing_file>[^'\n]{1,400})': \[Errno 2\]",
+        # OpenCV: imread_('cat.jpg'): can't open/read file
+        r"imread_\(['\"](?P<missing_file>[^'\"\n]{1,400})['\"]\): can't open/read file",
+        # cat: weights/x.pth: No such file or directory
+        r"^[\w./-]{1,60}: (?:cannot access )?'?(?P<missing_file>[^\s:'\"]{1,400})'?: No such file",
+        # ultralytics: 'data.yaml' does not exist
+        r"FileNotFoundError: '(?P<missing_file>[^'\n]{1,400})' does not exist",
         # HTTP Error 403: Forbidden, 403 Client Error
         r"\bHTTP(?:Error)?:? (?:Error )?(?P<http_status>[45]\d\d)\b",
-        r"\b(?P<http_status>[45]\d\d) Client Error",
+        r"\b(?P<http_status>[45]\d\d) (?:Client|Server) Error",
+        # wget: "awaiting response... 403 Forbidden"; curl: "returned error: 404"; "status code 404"
+        r"(?:awaiting response\.{3}|returned error:|status code:?) (?P<http_status>[45]\d\d)\b",
         # … for url: https://huggingface.co/org/name/resolve/main/x
-        r"for url:? https?://(?P<http_host>[\w.-]{1,120})",
+        r"for url:? <?https?://(?P<http_host>[\w.-]{1,120})",
+        # HTTPSConnectionPool(host='huggingface.co', port=443); Could not resolve host: github.com
+        r"ConnectionPool\(host='(?P<http_host>[\w.-]{1,120})'",
+        r"(?:[Cc]ould not resolve host|Failed to resolve):? ['\"]?(?P<http_host>[\w.-]{1,120})",
+        # org/name is not a local folder and is not a valid model identifier
+        rf"(?P<repository>{_REPOSITORY}) is not a local folder and is not a valid model",
+        rf"Repository Not Found for url: https?://[\w.-]{{1,80}}/(?:api/models/)?"
+        rf"(?P<repository>{_REPOSITORY}?)(?:/resolve|[\s/.]|$)",
+        rf"gated repo\.?\s{{1,3}}Make sure to have access to it at https?://[\w.-]{{1,80}}/"
+        rf"(?P<gated_repository>{_REPOSITORY})",
         # Access to model org/name is restricted; Cannot access gated repo for url https://…
         r"Access to model (?P<gated_repository>[\w.-]{1,80}/[\w.-]{1,80}) is restricted",
         r"gated repo for url https?://[\w.-]{1,80}/(?P<gated_repository>[\w.-]{1,80}/[\w.-]{1,80}?)"
@@ -51,6 +90,15 @@ ROWS: tuple[FactRow, ...] = tuple(
         # Input type (float) and bias type (c10::BFloat16) should be the same
         rf"Input type \((?P<input_dtype>{_DTYPE})\) and "
         rf"(?:weight|bias) type \((?P<weight_dtype>{_DTYPE})\)",
+        rf"to have the same dtype, but got: (?P<input_dtype>{_DTYPE}) != "
+        rf"(?P<weight_dtype>{_DTYPE})",
+        rf"query\.dtype: (?P<query_dtype>{_DTYPE}) key\.dtype: (?P<key_dtype>{_DTYPE}) and "
+        rf"value\.dtype: (?P<value_dtype>{_DTYPE})",
+        # expected scalar type Float but found Double
+        rf"expected scalar type (?P<wanted_dtype>{_DTYPE}) but found (?P<found_dtype>{_DTYPE})",
+        # found at least two devices, cuda:0 and cpu!
+        r"found at least two devices, (?P<device_a>[a-z]{2,8}(?::\d{1,3})?)(?: and |, )"
+        r"(?P<device_b>[a-z]{2,8}(?::\d{1,3})?)",
         rf"must have the same dtype, but got (?P<input_dtype>{_DTYPE}) and "
         rf"(?P<weight_dtype>{_DTYPE})",
         # Error(s) in loading state_dict for ResNet:
@@ -63,9 +111,25 @@ ROWS: tuple[FactRow, ...] = tuple(
         # Sizes of tensors must match except in dimension 1. Expected size 57 but got size 56
         r"Expected size (?P<size_a>\d{1,9}) but got size (?P<size_b>\d{1,9})",
         r"except in dimension \d{1,2}\. Got (?P<size_a>\d{1,9}) and (?P<size_b>\d{1,9}) in "
-        r"dimension",
+        r"dimension (?P<dimension>\d{1,2})",
         r"size of tensor a \((?P<size_a>\d{1,9})\) must match the size of tensor b "
+        r"\((?P<size_b>\d{1,9})\)(?: at non-singleton dimension (?P<dimension>\d{1,2}))?",
+        # Expected input batch_size (4) to match target batch_size (2)
+        r"input batch_size \((?P<size_a>\d{1,9})\) to match target batch_size "
         r"\((?P<size_b>\d{1,9})\)",
+        # Target size (torch.Size([2, 1])) must be the same as input size (torch.Size([2]))
+        r"Target size \(torch\.Size\(\[(?P<target_shape>[\d, ]{0,60})\]\)\) must be the same as "
+        r"input size \(torch\.Size\(\[(?P<input_shape>[\d, ]{0,60})\]\)\)",
+        # weight of size [64, 3, 7, 7], expected input[1, 1, 224, 224] to have 3 channels
+        r"weight of size \[(?P<weight_shape>[\d, ]{1,60})\], expected input"
+        r"\[(?P<input_shape>[\d, ]{1,60})\]",
+        # shape '[4, 512]' is invalid for input of size 100352
+        r"shape '\[(?P<wanted_shape>[\d, -]{1,60})\]' is invalid for input of size "
+        r"(?P<elements>\d{1,12})",
+        # Target 10 is out of bounds; index 91 is out of bounds for dimension 0 with size 91
+        r"Target (?P<label>-?\d{1,9}) is out of bounds",
+        r"index (?P<index>-?\d{1,12}) is out of bounds for (?:dimension|axis) "
+        r"(?P<dimension>\d{1,2}) with size (?P<size>\d{1,12})",
         # mat1 and mat2 shapes cannot be multiplied (4x2048 and 512x10)
         r"shapes cannot be multiplied \((?P<matrix_a>\d{1,9}x\d{1,9}) and "
         r"(?P<matrix_b>\d{1,9}x\d{1,9})\)",
@@ -73,8 +137,14 @@ ROWS: tuple[FactRow, ...] = tuple(
         r"to have (?P<channels_wanted>\d{1,6}) channels, but got (?P<channels_got>\d{1,6}) "
         r"channels",
         # CUDA out of memory. Tried to allocate 148.00 MiB … 37.06 MiB is free
-        r"Tried to allocate (?P<memory_asked>[\d.]{1,12} [KMGT]iB)",
-        r"(?P<memory_free>[\d.]{1,12} [KMGT]iB) (?:is )?free",
+        rf"Tried to allocate (?P<memory_asked>{_BYTES})",
+        rf"(?P<memory_free>{_BYTES}) (?:is )?free",
+        # numpy: "Unable to allocate 3.5 GiB for an array"; on the processor: "you tried to …"
+        rf"(?:Unable to|you tried to) allocate (?P<memory_asked>{_BYTES})",
+        rf"(?P<memory_total>{_BYTES}) total capacity; (?P<memory_in_use>{_BYTES}) already",
+        # kernel: "Killed process 4711 (python)"; Slurm: "Detected 1 oom-kill event(s)"
+        r"Killed process (?P<killed_pid>\d{1,9}),? \((?P<killed_process>[^)\n]{1,60})\)",
+        r"Detected \d{1,6} (?P<killed_by>oom[-_]kill) event",
         # Including non-PyTorch memory, this process has 14.50 GiB memory in use
         r"this process has (?P<memory_in_use>[\d.]{1,12} [KMGT]iB) memory in use",
         r"total capacity of (?P<memory_total>[\d.]{1,12} [KMGT]iB)",
@@ -83,6 +153,12 @@ ROWS: tuple[FactRow, ...] = tuple(
         # DataLoader worker (pid 3407) is killed by signal: Bus error
         r"DataLoader worker \(pid(?:\(s\))? (?P<worker_pid>\d{1,9})",
         r"is killed by signal: (?P<worker_signal>[A-Za-z ]{2,30})",
+        # insufficient shared memory (shm); unable to allocate shared memory(shm) for file <…>: No …
+        r"(?P<shared_memory>(?:insufficient|out of) shared memory)",
+        r"shared memory ?(?:\(shm\) for file|object) <[^>\n]{1,120}>[^:\n]{0,60}: "
+        r"(?P<shared_memory>[A-Z][a-z ]{4,40})",
+        # Bind for 0.0.0.0:8888 failed: port is already allocated; address already in use
+        r"Bind for [\d.:]{1,40}:(?P<port>\d{1,5}) failed",
     )
 )
 
@@ -97,13 +173,11 @@ def find_facts(
     """
     facts = [fact for row in ROWS for fact in _read(row, text)]
     facts.extend(_read_networks(text))
+    facts.extend(_derive(facts))
     facts.sort(key=lambda fact: fact.start)
     last_own = _last_own_frame(exceptions, cause)
     if last_own is not None:
-        facts.append(Fact("own_file", last_own.file))
-        facts.append(Fact("own_line", str(last_own.line)))
-        if last_own.code:
-            facts.append(Fact("own_code", last_own.code))
+        facts.extend(_place(text, *last_own))
     seen: set[tuple[str, str]] = set()
     unique = []
     for fact in facts:
@@ -152,6 +226,7 @@ def _read_networks(text: str) -> Iterator[Fact]:
         start, end = found.span()
     if start < 0:
         return
+    yield from _read_wrapping(saved, wanted, start, end)
     for side, network in zip(("checkpoint", "model"), recognise_pair(saved, wanted), strict=True):
         if network is None:
             continue
@@ -160,6 +235,23 @@ def _read_networks(text: str) -> Iterator[Fact]:
             yield Fact(f"{side}_classes", str(network.classes), start, end)
         if network.prefix:
             yield Fact(f"{side}_prefix", network.prefix, start, end)
+
+
+_CONTAINERS = ("model_state_dict", "state_dict", "model", "net", "ema", "weights")
+
+
+def _read_wrapping(
+    saved: Mapping[str, object], wanted: Mapping[str, object], start: int, end: int
+) -> Iterator[Fact]:
+    """A checkpoint that holds the weights one level down; names that all begin with 'module.'."""
+    wrapper = next((name for name in _CONTAINERS if name in saved and name not in wanted), None)
+    if wrapper is not None and len(saved) < 30:
+        yield Fact("checkpoint_wrapper", wrapper, start, end)
+    for side, one, other in (("checkpoint", saved, wanted), ("model", wanted, saved)):
+        prefixes = {strip_wrappers(name)[0] for name in one}
+        prefix = prefixes.pop() if len(prefixes) == 1 else ""
+        if prefix and not any(name.startswith(prefix) for name in other):
+            yield Fact(f"{side}_prefix", prefix, start, end)
 
 
 def _several(names: Sequence[str]) -> str:
@@ -172,7 +264,9 @@ def _shape(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.replace(",", " ").split() if len(part) < 12)
 
 
-def _last_own_frame(exceptions: Sequence[ExceptionText], cause: int) -> Frame | None:
+def _last_own_frame(
+    exceptions: Sequence[ExceptionText], cause: int
+) -> tuple[ExceptionText, Frame] | None:
     """The last own frame of the cause; of a worker's that says the same, as it failed there; else
     of whatever stands nearest before it."""
     if not exceptions:
@@ -183,5 +277,37 @@ def _last_own_frame(exceptions: Sequence[ExceptionText], cause: int) -> Frame | 
     for exception in [*same, *reversed(before), *exceptions]:
         own = [frame for frame in exception.frames if frame.own]
         if own:
-            return own[-1]
+            return exception, own[-1]
     return None
+
+
+def _place(text: str, exception: ExceptionText, frame: Frame) -> Iterator[Fact]:
+    """File, line and code of a frame, with the place in the text nearest before its exception."""
+    start = text.rfind(frame.file, 0, exception.start)
+    if start < 0:  # pytest and faulthandler name the place below
+        start = text.find(frame.file, exception.start)
+    for kind, value in (
+        ("own_file", frame.file),
+        ("own_line", str(frame.line)),
+        ("own_code", frame.code),
+    ):
+        at = text.find(value, max(start, 0)) if value and start >= 0 else -1
+        if value:
+            yield Fact(kind, value, at, at + len(value) if at >= 0 else -1)
+        start = at + len(value) if at >= 0 else start
+
+
+def _derive(facts: Sequence[Fact]) -> Iterator[Fact]:
+    """What follows from what was read: the folder of a missing file, the side that is wrong."""
+    types: dict[str, Fact] = {}
+    for fact in facts:
+        folder = re.match(r"(.*)[/\\\\]", fact.value)
+        if fact.kind == "missing_file" and folder and folder[1]:
+            yield Fact("missing_folder", folder[1], fact.start, fact.start + len(folder[1]))
+        elif fact.kind in ("input_dtype", "weight_dtype"):
+            types.setdefault(fact.kind, fact)
+    if len(types) == 2:
+        given, weights = types["input_dtype"], types["weight_dtype"]
+        on_cpu = "cuda" in given.value and "cuda" not in weights.value
+        wrong = weights if on_cpu and weights.value.startswith("torch.") else given
+        yield Fact("wrong_side", "model" if wrong is weights else "input", wrong.start, wrong.end)

@@ -41,6 +41,13 @@ RULES: tuple[SecretRule, ...] = (
         r"(?P<secret>(?:[^-]|-(?!----)){0,20000}"
         r"(?:-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----)?)",
     ),
+    # a PuTTY key: the lines after "Private-Lines: 14"; an age key
+    _rule(
+        "private_key",
+        "private-lines",
+        r"\bPrivate-Lines: \d{1,3}\r?\n(?P<secret>[A-Za-z0-9+/=\r\n]{20,9000})",
+    ),
+    _rule("private_key", "age-secret-key", r"AGE-SECRET-KEY-1[0-9A-Z]{40,}"),
     _rule("hf_token", "hf_ api_org_", _START + r"(?:hf|api_org)_[A-Za-z0-9]{16,}"),
     _rule("nvidia_key", "nvapi-", r"nvapi-[A-Za-z0-9_-]{20,}"),
     _rule("github_token", "ghp_ gho_ ghu_ ghs_ ghr_", _START + r"gh[pousr]_[A-Za-z0-9]{20,}"),
@@ -62,6 +69,14 @@ RULES: tuple[SecretRule, ...] = (
     ),
     _rule("pypi_token", "pypi-", _START + r"pypi-[A-Za-z0-9_-]{30,}"),
     _rule("npm_token", "npm_", _START + r"npm_[A-Za-z0-9]{30,}"),
+    # Docker Hub, Groq, Replicate, xAI, LangSmith, Tavily, DigitalOcean, Weights & Biases, GitLab
+    _rule(
+        "service_token",
+        "dckr_pat_ gsk_ r8_ xai- lsv2_ tvly- dop_v1_ wandb_v1_ glptt- gldt- glrt-",
+        _START
+        + r"(?:dckr_pat_|gsk_|r8_|xai-|lsv2_(?:pt|sk)_|tvly-|dop_v1_|wandb_v1_|gl(?:pt|d|r)t-)"
+        r"(?=[A-Za-z_-]{0,80}\d)[A-Za-z0-9_-]{20,}",
+    ),
     _rule("telegram_token", ":aa", r"\b\d{8,10}:AA[A-Za-z0-9_-]{32,36}"),
     _rule("jwt", "eyj", r"(?<![\w-])eyJ[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
     # https://user:password@host (a password may hold an @ itself)
@@ -76,6 +91,12 @@ RULES: tuple[SecretRule, ...] = (
     # Authorization: Bearer …, Cookie: …
     _rule(
         "authorization",
+        "digest",
+        r"\bauthorization['\"]?[ \t]{0,4}[:=][ \t]{0,4}['\"]?digest[ \t](?P<secret>[^\r\n<]{4,})",
+        re.I,
+    ),
+    _rule(
+        "authorization",
         "authorization",
         r"\b(?:proxy-)?authorization['\"]?[ \t]{0,4}[:=][ \t]{0,4}['\"]?"
         r"(?:(?:bearer|basic|token)[ \t]{1,4})?+" + _VALUE,
@@ -88,6 +109,13 @@ RULES: tuple[SecretRule, ...] = (
         "cookie",
         "cookie",
         r"\b(?:set-)?cookie['\"]?[ \t]{0,4}:[ \t]{0,4}(?P<secret>[^\r\n]{4,})",
+        re.I,
+    ),
+    # requests.get(url, cookies={"session": "…"})
+    _rule(
+        "cookie",
+        "cookie",
+        r"\bcookies?[ \t]{0,3}=[ \t]{0,3}\{(?P<secret>[^}\n]{6,2000})\}",
         re.I,
     ),
     # ?token=…&X-Amz-Signature=…
@@ -106,8 +134,19 @@ RULES: tuple[SecretRule, ...] = (
         r"(?:api[_ -]?key|a(?:ccess|ccount)[_-]?key(?:_id)?|secret(?:[_-]?key)?|"
         r"auth[_-]?token|access[_-]?token|password|passwd|passphrase|credentials?)"
         r"['\"]?\]?[ \t]{0,3}(?:=|:)[ \t]{0,3}[rbf]?(?:'(?P<a>[^'\n]{4,4000})'|"
-        r"\"(?P<b>[^\"\n]{4,4000})\"|(?P<c>[^\s'\"<>,;()\[\]{}]{4,}))",
+        r"\"(?P<b>[^\"\n]{4,4000})\"|(?P<c>(?!(?:None|True|False|null)\b)"
+        r"[^\s'\"<>,;()\[\]{}]{4,}))",
         re.I,
+    ),
+    # password=a,b,c on a line of its own (.env, a shell): no call, no list, no second name=value
+    _rule(
+        "assigned_secret",
+        "key secret token password passwd passphrase",
+        r"^[ \t]{0,20}(?:export[ \t]{1,3}|set[ \t]{1,3})?[\w.-]{0,60}"
+        r"(?:api[_-]?key|secret(?:[_-]?key)?|access[_-]?token|auth[_-]?token|password|passwd|"
+        r"passphrase)[ \t]{0,3}=[ \t]{0,3}(?P<secret>[^\s'\"<>()\[\]{}=,;]{1,200}[,;]"
+        r"[^\s'\"<>()\[\]{}=]{2,200})[ \t]{0,9}$",
+        re.I | re.M,
     ),
     # HF_TOKEN=…: a bare "token" needs a value that looks like one ("pad_token = 0" is not)
     _rule(
@@ -131,10 +170,72 @@ RULES: tuple[SecretRule, ...] = (
     ),
     # kaggle.json: {"username": "me", "key": "0123…"}
     _rule("kaggle_key", "key", r"[\"']key[\"']\s{0,3}:\s{0,3}[\"'](?P<secret>[0-9a-f]{32,})[\"']"),
+    _rule(
+        "kaggle_key",
+        "kaggle",
+        r"\bkaggle[^\n<]{0,30}?key[^\n<0-9a-f]{0,12}(?P<secret>[0-9a-f]{32})\b",
+        re.I,
+    ),
     # wandb: a 40-digit hexadecimal key right after the word
     _rule("wandb_key", "wandb", r"\bwandb\b[^\n<]{0,40}?(?P<secret>\b[0-9a-f]{40}\b)", re.I),
-    # sshpass -p …
-    _rule("assigned_secret", "sshpass", r"\bsshpass\s{1,3}-p\s{0,3}" + _VALUE),
+    # curl -u me:…, wget --user=me --password=… (the latter by --password above)
+    _rule(
+        "assigned_secret",
+        "curl wget http",
+        r"\b(?:curl|https?)\b[^\n|;]{0,300}?[ \t](?:-u|--user|-a|--auth)[ \t=]{0,2}['\"]?"
+        r"[^\s:'\"<>]{1,100}:(?P<secret>[^\s'\"<>]{3,})",
+    ),
+    # docker login -p …, mysql -p…, redis-cli -a …, sshpass -p …
+    _rule(
+        "assigned_secret",
+        "login",
+        r"\b(?:docker|podman|nerdctl|helm)\b[^\n|;]{0,100}?\blogin\b[^\n|;]{0,200}?[ \t]-p"
+        r"[ \t=]{0,2}['\"]?" + _VALUE,
+    ),
+    _rule(
+        "assigned_secret",
+        "--password-stdin",
+        r"\becho[ \t]{1,3}['\"]?(?P<secret>[^\s'\"|<>$]{4,400})['\"]?[ \t]{0,3}\|"
+        r"[^\n]{0,80}--password-stdin",
+    ),
+    _rule(
+        "assigned_secret",
+        "mysql redis-cli sshpass",
+        r"\b(?:mysql\w{0,8}\b[^\n|;]{0,200}?[ \t]-p|redis-cli\b[^\n|;]{0,200}?[ \t]-a[ \t]|"
+        r"sshpass\s{1,3}-p\s{0,3})(?P<secret>[^\s'\"<>,;)\]}]{4,})",
+    ),
+    # ~/.netrc: machine api.wandb.ai login user password …
+    _rule(
+        "assigned_secret",
+        "machine",
+        r"\bmachine\s{1,9}\S{1,200}\s{1,9}login\s{1,9}\S{1,200}\s{1,9}password\s{1,9}"
+        r"(?P<secret>[^\s<>]{4,500})",
+    ),
+    # aws configure: aws_secret_access_key wJal…; jupyter: token 0123…
+    _rule(
+        "assigned_secret",
+        "secret_access_key token",
+        r"\b(?:aws_secret_access_key[ \t]{1,3}(?P<a>[A-Za-z0-9/+=]{30,})|"
+        r"token[ \t]{1,3}(?P<b>[0-9a-f]{40,64})\b)",
+        re.I,
+    ),
+    # JUPYTER_TOKEN=… (shorter than a bare "token" must be, but with a digit)
+    _rule(
+        "assigned_secret",
+        "_token",
+        r"\b[A-Z][A-Z0-9_]{1,40}_TOKEN['\"]?\]?[ \t]{0,3}[:=][ \t]{0,3}['\"]?"
+        r"(?P<secret>(?=[A-Za-z_./+-]{0,60}\d)[A-Za-z0-9_./+=-]{8,})",
+    ),
+    _rule(
+        "assigned_secret",
+        "passwort kennwort contrase\u00f1a passe senha \u5bc6\u7801 "
+        "\u043f\u0430\u0440\u043e\u043b\u044c",
+        r"(?:passwort|kennwort|contrase\u00f1a|mot de passe|\bsenha|\u5bc6\u7801|"
+        r"\u043f\u0430\u0440\u043e\u043b\u044c)[ \t]{0,3}[:=\uff1a][ \t]{0,3}['\"]?" + _VALUE,
+        re.I,
+    ),
+    _rule("assigned_secret", "roboflow", r"\bRoboflow\(\s{0,9}['\"](?P<secret>\w{12,})['\"]"),
+    _rule("assigned_secret", "sig=", r"\bsig=(?P<secret>[A-Za-z0-9%+/=]{20,})"),
 )
 
 _PASSES = 4  # a mark may bring to light what stood glued to a secret

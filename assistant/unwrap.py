@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from assistant.tracebacks import is_last_line, mentions_exception
+from assistant.wording import plain_words
 
 _NARROWEST = 40
 _MOST_WIDTHS = 4  # that are tried
@@ -28,6 +29,10 @@ _BEGINS = re.compile(
     r"\S{1,40} exited with|$)"
 )
 _RULER = re.compile(r"[-=─━_~^╮│┃╯]{3}$|[╮│┃╯]$")
+# A space, or a sign that closes something: no line begins with it.
+_NO_BEGINNING = re.compile(r" \S|[,.;:?!)\]}]")
+_LAST_LETTERS = re.compile(r"[A-Za-z]+$")
+_FIRST_LETTERS = re.compile(r"[a-z]+(?![\w.])")
 _OPEN_END = re.compile(r"[(\[{,/=_-]$| $")
 
 
@@ -80,14 +85,28 @@ def _is_convincing(lines: Sequence[str], joins: Sequence[int], width: int) -> bo
         bare = _QUOTES.sub("", line)
         if _FRAME_HEAD.match(bare) and not _FRAME.match(bare) and _FRAME.match(bare + rest):
             torn += 2
-        elif bare[-1:].isalnum() and rest[:1].isalnum() and not rest[:1].isupper():
+        elif _breaks_word(bare, rest):
             torn += 1 + mentions_exception(bare)
-        elif mentions_exception(bare) and not rest[:1].isupper() and _OPEN_END.search(bare):
+        elif _NO_BEGINNING.match(rest) or (
+            mentions_exception(bare) and not rest[:1].isupper() and _OPEN_END.search(bare)
+        ):
             torn += 2
         else:
-            torn += not rest[:1].isupper()
+            torn += len(joins) > 1 and not rest[:1].isupper() and not bare[-1:].isalnum()
     longer = any(len(line) > width and _FRAME_HEAD.match(line) for line in lines)
     return torn >= 2 and not longer and _count_at_words(lines, width) <= len(joins)
+
+
+def _breaks_word(line: str, rest: str) -> bool:
+    """Whether the end of the line and the beginning of the rest are parts of one word or name."""
+    if not (line[-1:].isalnum() and rest[:1].isalnum()) or rest[:1].isupper():
+        return False
+    words = plain_words()
+    last, first = _LAST_LETTERS.search(line), _FIRST_LETTERS.match(rest)
+    before, after = last[0].lower() if last else "", first[0] if first else ""
+    if before + after in words and before and after:
+        return True
+    return after not in words or bool(before and before not in words)
 
 
 def _count_at_words(lines: Sequence[str], width: int) -> int:

@@ -53,6 +53,27 @@ SECRETS: list[tuple[str, str, str]] = [
     ("assigned_secret", "tool --password {} --x", "fake-fake"),
     ("assigned_secret", "my password is {}", "fakefake"),
     ("assigned_secret", "sshpass -p {} ssh me@host", "fakefake"),
+    ("kaggle_key", "export KAGGLE_KEY={}", "0123456789abcdef" * 2),
+    ("kaggle_key", "os.environ['KAGGLE_KEY'] = '{}'", "0123456789abcdef" * 2),
+    ("service_token", "docker login -u me --password-stdin <<< {}", "dckr_pat_" + FAKE * 3),
+    ("service_token", "GROQ {}", "gsk_" + FAKE * 5),
+    ("service_token", "{}", "wandb_v1_" + FAKE * 8),
+    ("private_key", "Private-Lines: 2\n{}\nPrivate-MAC: 00", (FAKE * 6 + "\n") * 2),
+    ("private_key", "# created\n{}", "AGE-SECRET-KEY-1" + FAKE.upper() * 5),
+    ("authorization", "Authorization: Digest username=me, response={}", FAKE * 3),
+    ("cookie", "requests.get(url, cookies={{'session': '{}'}})", FAKE * 3),
+    ("assigned_secret", "curl -u me:{} https://x.example", FAKE),
+    ("assigned_secret", "curl -sS --user 'me:{}' x.example", FAKE),
+    ("assigned_secret", "docker login -u '$oauthtoken' -p {} nvcr.io", FAKE * 3),
+    ("assigned_secret", "echo {} | docker login nvcr.io --password-stdin", FAKE * 3),
+    ("assigned_secret", "mysql -u me -p{} db", FAKE),
+    ("assigned_secret", "redis-cli -a {} ping", FAKE),
+    ("assigned_secret", "machine api.wandb.ai\n  login user\n  password {}", FAKE * 4),
+    ("assigned_secret", "aws configure set aws_secret_access_key {}", FAKE * 4),
+    ("assigned_secret", "export JUPYTER_TOKEN={}", FAKE),
+    ("assigned_secret", "Mein Passwort: {}", FAKE),
+    ("assigned_secret", "rf = Roboflow('{}')", FAKE * 2),
+    ("assigned_secret", "SharedAccessSignature sig={}", FAKE * 4 + "%3D"),
     ("kaggle_key", '{{"username": "me", "key": "{}"}}', "0123456789abcdef" * 2),
     ("wandb_key", "wandb login {}", "0123456789abcdef0123" * 2),
     (
@@ -74,4 +95,6 @@ SECRETS: list[tuple[str, str, str]] = [
 def core(secret: str) -> str:
     """The part that must be gone: names of cookies and the frames of keys may stay."""
     body = secret.removeprefix("session=").split("; ")[0]
-    return FAKE if "PRIVATE KEY" in body else body
+    if body.startswith("AGE-"):
+        return FAKE.upper()
+    return FAKE if "PRIVATE KEY" in body or "\n" in body else body

@@ -68,6 +68,31 @@ LOOKALIKES = [
     "uuid 123e4567-e89b-12d3-a456-426614174000",
     "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
     "def login(token: str | None = None) -> None:",
+    "f(password=x, y=1)",
+    "password=None, token=None",
+    "curl -O https://x.example/a:b.pth",
+    "curl -L https://x.example/sam_vit_h_4b8939.pth -o sam.pth",
+    "docker run -u 1000:1000 -it image",
+    "curl --unix-socket /run/x http://localhost/v1.41/containers/json",
+    "secret santa = tom,dick",
+    "API keys = a,b",
+    "sam_vit_b_01ec64.pth",
+    "resnet50-0676ba61.pth",
+    "yolo11n.pt sha256 0ebbc80d4a7680d14987a577cd21342b65ecfd94632bd9a8da63ae6417644ee1",
+    "wandb: Synced run-20261120_101112-a1b2c3d4",
+    "wandb: \U0001f680 View run at https://wandb.ai/me/cv/runs/a1b2c3d4",
+    "0f7e3c2 HEAD detached at 8f14e45fceea167a5a36dedd4bea2543ab12cd34",
+    "ssh -L 7860:127.0.0.1:7860 you@spark",
+    "ssh-rsa is not a key format that is used here",
+    "tensor([0.1234, 0.5678], device='cuda:0')",
+    "key = cv2.waitKey(0)",
+    "for key, value in state_dict.items():",
+    "KeyError: 'api_key'",
+    "num_tokens=12345678901234",
+    "torch.hub.load('facebookresearch/dinov2:main', 'dinov2_vits14')",
+    "basic authentication is not supported",
+    "the bearer of the network card",
+    "Cookie was not set",
 ]
 
 
@@ -114,17 +139,33 @@ def test_masking_twice_changes_nothing(text: str) -> None:
     assert redact(once) == once
 
 
-# Known wrong: (text, what it should become, what it becomes)
-KNOWN_WRONG = [
-    (
-        "password=ab,cd,efgh",  # a comma ends an unquoted value, as it must in f(password=x, y=1)
-        "password=<REDACTED:assigned_secret>",
-        "password=ab,cd,efgh",
-    ),
+# Values that hold commas, and user:password of a command line.
+MASKED = [
+    ("password=ab,cd,efgh", "password=<REDACTED:assigned_secret>"),
+    ("export DB_PASSWORD=ab;cd,e", "export DB_PASSWORD=<REDACTED:assigned_secret>"),
     (
         "curl -u me:fakefake https://x.example",
         "curl -u me:<REDACTED:assigned_secret> https://x.example",
-        "curl -u me:fakefake https://x.example",
+    ),
+    (
+        "curl -sS --user 'me:fakefake' x.example",
+        "curl -sS --user 'me:<REDACTED:assigned_secret>' x.example",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "masked"), MASKED)
+def test_values_with_commas_and_users_with_passwords(text: str, masked: str) -> None:
+    assert redact(text) == masked
+    assert redact(masked) == masked
+
+
+# Known wrong: (text, what it should become, what it becomes)
+KNOWN_WRONG = [
+    (
+        "connect(host, password=ab,cd)",  # inside a call a comma ends the value
+        "connect(host, password=<REDACTED:assigned_secret>)",
+        "connect(host, password=ab,cd)",
     ),
 ]
 
