@@ -196,11 +196,10 @@ class HybridRetriever:
         for position, signature in enumerate(known):
             carriers = self._carried[signature.key]
             weight = 1.0 if position == 0 else 0.5
-            strongest = max(carriers.values())
             for id_, share in carriers.items():
-                if id_ != NONE:
-                    value = weight * share / max(strongest, 1e-9) * min(1.0, strongest)
-                    support[id_] = max(support[id_], value)
+                # a message mentioned more often where no entry answers speaks for none
+                if id_ != NONE and (share >= 1.0 or share > carriers.get(NONE, 0.0)):
+                    support[id_] = max(support[id_], weight * share)
         said = {s.family: {o.key for o in signatures if o.family == s.family} for s in signatures}
         for id_, families in self._titles.items():
             if any(f in said and key not in said[f] for f, key in families.items()):
