@@ -40,7 +40,7 @@ ROWS: tuple[MeaningRow, ...] = tuple(
         (
             r"No module named '?(?P<package>[A-Za-z_][\w-]*)",
             "`import` looks only at the packages of the one Python that runs this code, and "
-            "{package} is not among them; another Python on the same machine may well have it.",
+            "{package} was not found among them; another Python on the same machine may have it.",
         ),
         (
             r"cannot import name '(?P<name>\w+)' from partially initialized module "
@@ -55,13 +55,12 @@ ROWS: tuple[MeaningRow, ...] = tuple(
         ),
         (
             r"(?<![\w-])(?P<package>[\w-]{1,60}) (?:library|package)s? but it was not found",
-            "The program is complete but for {package}: it looked for it in its own Python only "
-            "when it came to need it.",
+            "The program is complete, only {package} is missing in the Python that runs it.",
         ),
         (
             r"packages that were not found in your environment: (?P<package>[\w, -]{1,120}\w)",
-            "The program's own files are there; what it needs besides, {package}, is not in the "
-            "Python that runs it.",
+            "The program's own files are there; what it needs besides, {package}, is missing in "
+            "the Python that runs it.",
         ),
         (
             r"(?P<library>lib[\w.+-]+): cannot open shared object file",
@@ -429,7 +428,7 @@ DETAILS: tuple[MeaningRow, ...] = tuple(
     _rows(
         (
             r"No module named '?(?P<package>[A-Za-z_][\w-]*)'?(?!\.)",
-            "Once {package} is installed in that very Python and the kernel was started anew, this "
+            "After installing {package} for that very Python and starting the kernel anew, this "
             "line goes through.",
         ),
         (

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from assistant.events import Sentence
+from assistant.evidence import contradicts, relevant_clues
 from assistant.excerpts import find_excerpts, find_symptom, is_name
 from assistant.fitting import Fit, fit_cause
 from assistant.followup import read_apart
@@ -40,8 +41,10 @@ def tell(
     )
     if exception is not None and query.words:
         said += [*_observation(query.words, query, entry, most=1)]
-    said += [*_cause(query, entry, findings), *_next(query, entry, others)]
-    return tuple(said[:_MOST])
+    said += [*_checked(query, entry, findings), *_cause(query, entry, findings)]
+    said += _next(query, entry, others)
+    true = [one for one in said if not contradicts(one.text, query, findings)]
+    return tuple(true[:_MOST])
 
 
 # --- an error ------------------------------------------------------------------------------------
@@ -129,6 +132,14 @@ def _cause(query: Query, entry: Entry, findings: Sequence[Finding]) -> Iterator[
         f"{fit.because}: {_shorten(fit.cause)}"
     )
     yield Sentence(text, (entry.id, *_fit_source(query, fit, findings)))
+
+
+def _checked(query: Query, entry: Entry, findings: Sequence[Finding]) -> Iterator[Sentence]:
+    """What a check found on this matter, the last word of each one kind."""
+    clues = relevant_clues(entry, query, findings)
+    for clue in clues[-1:]:
+        source = next(finding.id for finding in findings if clue in finding.clues)
+        yield Sentence(f"A check found: {clue.text}", (source,))
 
 
 def _fit_source(query: Query, fit: Fit, findings: Sequence[Finding]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from assistant.types import ExceptionText
 
 # what Python, PyTorch and their like say, and what must stand in the first sentence
 MESSAGES = [
-    ("ModuleNotFoundError", "No module named 'cv2'", "`cv2` is not among them"),
+    ("ModuleNotFoundError", "No module named 'cv2'", "`cv2` was not found among them"),
     ("ModuleNotFoundError", "No module named 'timm.layers'", "nothing in it is called `layers`"),
     (
         "ImportError",

