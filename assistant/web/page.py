@@ -240,8 +240,9 @@ def _wire_rest(wire: Wire, parts: Parts, page: gr.Blocks) -> None:
     """Stop, new conversation, candidates, examples, the status line, the end of a session."""
     room, shown = wire.room, wire.shown
 
-    async def stop(request: gr.Request) -> Outputs:
-        return shown.fill(await room.stop(wire.visitor(request)))
+    async def stop(request: gr.Request) -> None:
+        """The stopped streams show it; a view from here might come after theirs, and be older."""
+        await room.stop(wire.visitor(request))
 
     async def clear(request: gr.Request) -> Outputs:
         return shown.fill(await room.clear(wire.visitor(request)))
@@ -252,7 +253,7 @@ def _wire_rest(wire: Wire, parts: Parts, page: gr.Blocks) -> None:
     async def close(request: gr.Request) -> None:
         room.close(wire.visitor(request))
 
-    parts.stop.click(stop, None, shown.all, **QUIET)
+    parts.stop.click(stop, None, None, **QUIET)
     parts.clear.click(clear, None, shown.all, **QUIET)
     shown.chat.clear(clear, None, shown.all, **QUIET)
     for position, button in enumerate(shown.candidates):

@@ -186,8 +186,8 @@ def _wire_target(
     """The list is made when the page is opened, and again on demand."""
     place = shown.all.index(shown.target)
 
-    def with_choices(view: View, choices: list[tuple[str, str]]) -> Outputs:
-        values = list(shown.fill(view))
+    def with_choices(view: View, filled: Outputs, choices: list[tuple[str, str]]) -> Outputs:
+        values = list(filled)
         values[place] = gr.Dropdown(choices=choices, value=view.target or None)
         return tuple(values)
 
@@ -195,20 +195,21 @@ def _wire_target(
         return [(one.label or one.name, one.name) for one in await room.checks.targets()]
 
     async def opened(request: gr.Request) -> Outputs:
-        return with_choices(await room.open(visitor(request)), await choices())
+        view = await room.open(visitor(request))
+        return with_choices(view, shown.fill(view), await choices())
 
     async def refresh(request: gr.Request) -> Outputs:
         found = await choices()
         view = await room.renew(visitor(request))
         if view.target not in {name for _, name in found} and found:
             view = await room.aim(visitor(request), found[0][1])
-        return with_choices(view, found)
+        return with_choices(view, shown.fill_permits(view), found)
 
     async def aim(target: str, request: gr.Request) -> Outputs:
-        return shown.fill(await room.aim(visitor(request), str(target or "")))
+        return shown.fill_permits(await room.aim(visitor(request), str(target or "")))
 
     async def renew(request: gr.Request) -> Outputs:
-        return shown.fill(await room.renew(visitor(request)))
+        return shown.fill_permits(await room.renew(visitor(request)))
 
     page.load(opened, None, shown.all, **QUIET)
     parts.refresh.click(refresh, None, shown.all, **QUIET)

@@ -5,7 +5,7 @@ It refuses to know handlers and what a click does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -73,6 +73,10 @@ class Shown:
             gr.update(value=view.target) if view.target and is_new("target") else skip,
             *(view.permits.get(slot, "") if is_new("permits") else skip for slot in self.permits),
         )
+
+    def fill_permits(self, view: View) -> Outputs:
+        """Values for `all` that leave the chat alone: an answer may be on its way into it."""
+        return self.fill(view, replace(view, permits={}, offers=(Offer("", ""),), target=""))
 
 
 def _skips(count: int) -> list[Any]:
