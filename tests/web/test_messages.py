@@ -33,7 +33,7 @@ XSS = (
     "<img src=x onerror=alert(1)>",
     "<img src='http://evil.example/a.png'>",
     "![x](http://evil.example/b.png)",
-    "\\![x](http://evil.example/b.png)",
+    "\\![x](http://evil.example)",
     "![x][ref]\n\n[ref]: http://evil.example/c.png",
     "[click](javascript:alert(1))",
     "[click](http://evil.example)",
