@@ -26,6 +26,7 @@ from assistant.events import (
     Sentence,
     Understood,
 )
+from assistant.slots import plain
 from assistant.types import Entry, Finding, FixText, Match, Query, Status, Turn
 from assistant.web.findings import render_finding
 from assistant.web.markdown import code, escape, fence, guide_markdown, sentence_markdown
@@ -187,8 +188,16 @@ def _fix(answer: Answer, entries: Mapping[str, Entry]) -> str:
     lines = [f"### {likely}{title}"]
     if likely:
         lines.append("*This is likely, not certain: compare it with the other candidates below.*")
-    parts = [*lines, guide_markdown(fix.text), _why(entry, match, is_likely=bool(likely))]
+    why = _why(entry, match, is_likely=bool(likely))
+    parts = [*lines, guide_markdown(fix.text), why, _provenance(fix)]
     return "\n\n".join(part for part in parts if part)
+
+
+def _provenance(fix: FixText) -> str:
+    """Which knowledge the fix is from and how far it was proven, as the terminal says it too."""
+    origin = f"Knowledge: {escape(fix.origin)}." if fix.origin else ""
+    said = " ".join(part for part in (origin, escape(fix.proof)) if part)
+    return f"*{said}*" if said else ""
 
 
 def _why(entry: Entry | None, match: Match | None, *, is_likely: bool) -> str:
@@ -248,7 +257,7 @@ def _whole_entry(answer: Answer, entries: Mapping[str, Entry]) -> str:
     entry = entries.get(answer.fix.entry) if answer.fix else None
     if entry is None or entry.kind != "error" or not answer.final or answer.query is None:
         return ""
-    body = guide_markdown(entry.body)
+    body = guide_markdown(plain(entry.body))
     return f"<details><summary>The whole entry of the guide</summary>\n\n{body}\n\n</details>"
 
 

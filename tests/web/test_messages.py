@@ -363,3 +363,12 @@ def test_another_candidate_is_shown_with_its_symptom_and_source():
 )
 def test_confidence_is_a_word(confidence, word):
     assert confidence_word(confidence) == word
+
+
+def test_the_fix_says_which_knowledge_it_is_from_and_how_it_was_proven():
+    fix = FixText("missing-timm", "A", origin="Course *guide*", proof="Reproduced with torch 2.14.")
+    shown = render_answer(Answer(fix=fix, status="answer"), ENTRIES)
+    assert "*Knowledge: Course \\*guide\\*. Reproduced with torch 2.14.*" in shown.replace(
+        "\\.", "."
+    )
+    assert "Knowledge" not in render_answer(Answer(fix=FixText("missing-timm", "A")), ENTRIES)
