@@ -22,7 +22,7 @@ COPY knowledge knowledge
 RUN touch /tmp/constraint.txt \
     && { python -c 'import torch; print("torch==" + torch.__version__)' > /tmp/constraint.txt \
          2>/dev/null || echo "torch>=2.11" > /tmp/constraint.txt; } \
-    && python -m pip install --constraint /tmp/constraint.txt ".[lab]" \
+    && python -m pip install --constraint /tmp/constraint.txt ".[lab,ocr]" \
     && rm /tmp/constraint.txt
 
 RUN useradd --create-home --uid 10001 assistant \

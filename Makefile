@@ -47,11 +47,11 @@ verify: $(VENV)/run.stamp  ## run the code of all guides: is each error reproduc
 
 verify-latest: $(VENV)/run.stamp  ## the same with the newest packages; says which messages changed
 	$(PYTHON) -m venv --clear $(VENV)-latest
-	$(VENV)-latest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager $(TORCH) -e ".[lab]"
+	$(VENV)-latest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager $(TORCH) -e ".[lab,ocr]"
 	$(BIN)/assistant verify --python $(VENV)-latest/bin/python
 
 $(VENV)/run.stamp: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) $(TORCH) -e ".[lab]"
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) $(TORCH) -e ".[lab,ocr]"
 	@touch $@
 
 $(VENV)/test.stamp: $(BIN)/python pyproject.toml

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -96,7 +97,8 @@ def serve(
     ] = None,
 ) -> None:
     """Open the page in a browser tab."""
-    from assistant.build import build_assistant, build_audit, build_history
+    from assistant.build import build_assistant, build_audit, build_history, build_picture_reader
+    from assistant.inputs import read_bytes
     from assistant.library import find_guide_files
 
     settings = read_settings(guide=guide, model=model, host=host, port=port, root_path=root_path)
@@ -112,7 +114,10 @@ def serve(
         print(strip_controls(notice), file=sys.stderr)
     history.interrupted()
     audit = build_audit(settings)
-    web = build_app(assistant, settings, token=token, history=history, audit=audit)
+    read_file = partial(read_bytes, read_picture=build_picture_reader())
+    web = build_app(
+        assistant, settings, token=token, history=history, audit=audit, read_file=read_file
+    )
     assistant.start()
     serve_app(web, settings, token=token, notify=lambda line: print(line, flush=True))
     leave(0)

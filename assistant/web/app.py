@@ -22,7 +22,7 @@ from assistant.probes.runner import Audit
 from assistant.settings import Settings
 from assistant.web.api import add_api
 from assistant.web.browser import Names, read_owner
-from assistant.web.files import add_files
+from assistant.web.files import ReadFile, add_files
 from assistant.web.guard import LOOPBACK, Guard, Policy
 from assistant.web.page import CSS_FILE, JS_FILES, build_page
 from assistant.web.room import Room
@@ -64,9 +64,11 @@ def build_app(
     token: str | None,
     history: History | None = None,
     audit: Audit | None = None,
+    read_file: ReadFile = read_bytes,
 ) -> FastAPI:
     """Return the app; with a token every route but /healthz asks for it.
 
+    `read_file` reads what is added to the page; the default one reads no pictures.
     Changes the process's environment so that Gradio's analytics, sharing and the like are off.
     `app.state.leave()` ends all open streams, so that a server with open tabs stops at once.
     """
@@ -81,7 +83,7 @@ def build_app(
     policy = build_policy(settings, token=token)
     browser = f"{policy.cookie}_browser"
     room = Room(assistant, history=history, audit=audit)
-    add_files(app, read_bytes)
+    add_files(app, read_file)
     _add_packet(app, room, browser)
     # With a CORS policy on the parent Gradio adds none of its own: no origin is ever allowed.
     app.add_middleware(CORSMiddleware, allow_origins=[])
