@@ -151,7 +151,7 @@ def _decode(data: bytes, name: str) -> str:
 
 
 _TRACEBACK_LIST = re.compile(r"\"traceback\":\s{0,40}\[")
-_STRING = re.compile(r"\s{0,200},?\s{0,200}(\"(?:[^\"\\\n]|\\.)*+\")")
+_STRING = re.compile(r"\s{0,200}+,?+\s{0,200}+(\"(?:[^\"\\\n]|\\.)*+\")")
 _MOST_STRINGS = 2000
 
 

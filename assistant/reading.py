@@ -31,7 +31,8 @@ _ABOUT_US = re.compile(
     re.IGNORECASE,
 )
 _LOG_LINE = re.compile(
-    r"^[ \t]*(?:\[?\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\[?(?:INFO|WARN|WARNING|ERROR|DEBUG|CRITICAL)\b|"
+    r"^[ \t]{0,40}(?:\[?\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|"
+    r"\[?(?:INFO|WARN|WARNING|ERROR|DEBUG|CRITICAL)\b|"
     r"epoch\s*[\[ ]?\d+|image \d+/\d+|\d+: \d+x\d+ )",
     re.IGNORECASE | re.MULTILINE,
 )

@@ -49,7 +49,7 @@ def mend_line(line: str) -> str:
     """
     text = "".join(_SIGNS.get(sign, sign) for sign in line)
     text = unicodedata.normalize("NFKC", text)
-    if _UNDERLINE.fullmatch(text):
+    if _UNDERLINE.fullmatch(text) and ("^" in text or "~" in text or "AAA" in text):
         return re.sub(r"\S", "^", text)
     text = _DOT_BEFORE_NAME.sub(".", text).replace("\u00b7", "'")
     text = _NUMBER.sub(lambda found: found[0].translate(_DIGITS), text)
@@ -73,9 +73,7 @@ _SIGNS = {
     **dict.fromkeys("\u2014\u2013\u4e00\u2212", "-"),
 }
 # "AAAAAA" below a line of code are carets
-_UNDERLINE = re.compile(
-    r" *[A^\u5165\u4eba]{3,}(?: +[A^]{2,})*[A-Za-z]? *| *[\u02dc~A^]*[~^][\u02dc~A^]* *"
-)
+_UNDERLINE = re.compile(r"[ A^~\u02dc\u5165\u4eba]+[A-Za-z]?")
 # "__init__·py" → ".", but "·lap'" → "'"
 _DOT_BEFORE_NAME = re.compile(r"(?<=\w)\u00b7(?=\w)")
 # "line l204", "torch.Size([5l2, 10])"; not "4b8939", not a lone "l"
@@ -270,7 +268,7 @@ def _underscored(piece: Piece, width: float) -> Piece:
 # The first words of a line that cannot be the rest of the one before it.
 _BEGINS = re.compile(
     r"(?:Traceback|File ?\"|During handling|The above|[A-Z]\w{0,60}(?:Error|Exception|Warning)\b|"
-    r"[\w.]{1,80}(?:Error|Exception):|[-=]{3,}|In ?\[|\d+ |\d{4}-)"
+    r"[\w.]{1,80}(?:Error|Exception):|[-=]{3,}|In ?\[|\d{1,9} |\d{4}-)"
 )
 
 

@@ -24,7 +24,8 @@ _FRAME = re.compile(r'^\s{0,40}File "[^"\n]{1,500}", line \d{1,9}(?:, in \S|$)')
 # What begins a line of its own: it is not the rest of the one before.
 _BEGINS = re.compile(
     r"^(?:\s{2,}|\t|\d+\s{2,}|Traceback \(|File [\"/]|During handling of|The above exception|"
-    r"Original Traceback|Cell In|-{2,}|={3,}|\+-|[-*] |>>> |\$ |\[?\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|"
+    r"Original Traceback|Cell In|-{2,}|-{1,4}>|={3,}|\+-|[-*] |>>> |\$ |"
+    r"\[?\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|"
     r"(?:INFO|WARNING|ERROR|DEBUG|CRITICAL)\b|[│╭╰┃]|\[rank\d|E {3}|\d+ (?:failed|passed)|"
     r"\S{1,40} exited with|$)"
 )

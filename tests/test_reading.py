@@ -216,6 +216,7 @@ def test_megabytes() -> None:
 LENGTH = 150_000
 HOSTILE = {
     "one letter": "a",
+    "blank lines": "\n",
     "dashes": "-",
     "underscores": "_",
     "urls": "://",
