@@ -120,6 +120,7 @@ def _find_unread(text: str, known: Mapping[str, Probe]) -> Iterator[Finding]:
 
 def _interpret(row: Probe, document: Document) -> Finding:
     section = {**get_section(document, "rows", row.id), "own": False, "known": True}
+    section["pasted"] = True
     for name in ("variables", "secrets", "parameters", "others"):
         section.pop(name, None)  # the runner's word, which a paste cannot have
     python = get_text(document, "python")

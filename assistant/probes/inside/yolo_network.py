@@ -112,9 +112,9 @@ def fit_description(
     """The package's description for a number of classes and keypoints, in one of its own sizes."""
     scale = choose_scale(described.get("scales") or {}, stated)
     fitted = dict(described, nc=classes, scale=scale, yaml_file="yolo.yaml")
-    points = stated.get("kpt_shape")
-    plain = isinstance(points, list) and len(points) == 2
-    if plain and all(type(n) is int and 0 < n <= MOST_KEYPOINTS for n in points):
+    found = stated.get("kpt_shape")
+    points = found if isinstance(found, list) else []
+    if len(points) == 2 and all(type(n) is int and 0 < n <= MOST_KEYPOINTS for n in points):
         fitted["kpt_shape"] = points
     return fitted
 
