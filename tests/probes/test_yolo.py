@@ -325,3 +325,14 @@ def test_a_tensor_stays_within_its_numbers(offset, size, stride) -> None:
     INSIDE["check_place"](6, 6, (0,), (1,))
     with pytest.raises(ValueError, match="a tensor"):
         INSIDE["check_place"](6, offset, size, stride)
+
+
+def test_a_list_that_stands_everywhere_is_not_followed_for_ever(tmp_path: Path) -> None:
+    """A hundred lists of a hundred lists of … : 10^12 values in 1 kB."""
+    nested = b"](" + b"K\x01" * 100 + b"e"
+    for place in range(5):
+        copies = b"h" + bytes([place])
+        nested += b"q" + bytes([place]) + b"0](" + copies * 100 + b"e"
+    network = b"cultralytics.nn.tasks\nDetectionModel\n)\x81}" + text("yaml") + nested + b"sb"
+    write_archive(tmp_path / "deep.pt", b"\x80\x04}" + text("model") + network + b"s.")
+    assert "more of itself than any model needs" in try_weights(tmp_path / "deep.pt")["text"]

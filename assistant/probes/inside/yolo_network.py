@@ -25,7 +25,7 @@ YOLO_CLASSES = {  # a class of the file to the class that is built; these have b
     "OBBModel": "OBBModel",
 }
 SAME_VALUES = ("activation", "end2end", "reg_max")
-MOST_KEYPOINTS = 1000
+MOST_KEYPOINTS = 300
 
 
 class UnknownNetwork(Exception):
@@ -114,8 +114,8 @@ def fit_description(
     fitted = dict(described, nc=classes, scale=scale, yaml_file="yolo.yaml")
     found = stated.get("kpt_shape")
     points = found if isinstance(found, list) else []
-    if len(points) == 2 and all(type(n) is int and 0 < n <= MOST_KEYPOINTS for n in points):
-        fitted["kpt_shape"] = points
+    if len(points) == 2 and points[0] in range(1, MOST_KEYPOINTS) and points[1] in (2, 3):
+        fitted["kpt_shape"] = [int(n) for n in points]
     return fitted
 
 

@@ -10,6 +10,7 @@ import importlib
 import io
 import re
 import zipfile
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ NUMBER_TYPES = {
     "torch.ByteStorage": "uint8",
     "torch.BoolStorage": "bool",
 }
-MOST_LAYERS, DEEPEST_VALUE, MOST_CLASSES = 20_000, 6, 10_000
+MOST_LAYERS, MOST_TENSORS, MOST_CLASSES = 20_000, 20_000, 10_000
+MOST_VALUES, DEEPEST_VALUE = 50_000, 6
 
 
 class UntrustedWeights(Exception):
@@ -101,14 +103,21 @@ def read_attributes(value: "Any") -> "dict[Any, Any]":
     return read_items(value.state) if isinstance(value, Made) else {}
 
 
-def as_plain(value: "Any", depth: int = 0) -> "Any":
-    """Texts, numbers, lists and dictionaries of them; None in place of everything else."""
+def as_plain(value: "Any", depth: int = 0, left: "list[None] | None" = None) -> "Any":
+    """Texts, numbers, lists and dictionaries of them; None in place of everything else.
+
+    One list may stand in many places: `left` holds as many elements as values may still come.
+    """
+    left = [None] * MOST_VALUES if left is None else left
+    if not left:
+        raise ValueError("it says more of itself than any model needs")
+    left.pop()
     if value is None or type(value) in (str, int, float, bool):
         return value
     if depth < DEEPEST_VALUE and isinstance(value, (list, tuple)):
-        return [as_plain(item, depth + 1) for item in value]
+        return [as_plain(item, depth + 1, left) for item in value]
     if depth < DEEPEST_VALUE and isinstance(value, Made):
-        return {key: as_plain(item, depth + 1) for key, item in read_items(value).items()}
+        return {key: as_plain(item, depth + 1, left) for key, item in read_items(value).items()}
     return None
 
 
@@ -149,7 +158,8 @@ def read_tensors(path: str, network: "Made") -> "dict[str, Any]":
     """The tensors of a network, read from the archive block by block."""
     with open_plain(path) as file, open_weights(file) as archive:
         blocks = NumberBlocks(archive)
-        return {name: blocks.build_tensor(made) for name, made in iter_stored_tensors(network)}
+        stored = dict(islice(iter_stored_tensors(network), MOST_TENSORS))
+        return {name: blocks.build_tensor(made) for name, made in stored.items()}
 
 
 class NumberBlocks:
@@ -174,7 +184,7 @@ class NumberBlocks:
         storage, offset, size, stride = made.arguments[:4]
         block = self.read_block(storage)
         check_place(int(block.numel()), offset, size, stride)
-        return block.as_strided(size, stride, offset).clone()
+        return block.as_strided(size, stride, offset)  # no copy: many may share one block
 
     def read_block(self, storage: "Any") -> "Any":
         """The numbers of one block, as a flat tensor."""
