@@ -36,6 +36,7 @@ NESTED = r"dictionary with more|under a key|nested|checkpoint dict"
 OTHER_NETWORK = r"(?:another|other|different|wrong) (?:architecture|model|network)|mismatch between"
 BROKEN_FILE = r"broke off|incomplete|truncated|corrupt|damaged|error page"
 
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 # torch._utils._rebuild_tensor_v2, torch.HalfStorage: what torch loads with weights_only=True
 _PLAIN = re.compile(
     r"torch\.(?:_utils\._rebuild_\w+|_tensor\._rebuild_from_type_v2|\w+Storage|Size|device|bool"
@@ -156,10 +157,11 @@ def _wrapping(document: Document, weights: dict[str, Shape]) -> Iterator[Verdict
     path = get_texts(document, "content", "path")
     if path and not _object_names(document):
         keys = "".join(f'["{key}"]' for key in path)
+        plain = all(_PLAIN_KEY.fullmatch(key) for key in path)  # else it could be any program
         yield Verdict(
             "warn",
             f"The weights lie under the key {' / '.join(path)}.",
-            f"Take them out before load_state_dict: content{keys}",
+            f"Take them out before load_state_dict{f': content{keys}' if plain else '.'}",
         )
     wrapper = _wrapper(weights)
     if wrapper:

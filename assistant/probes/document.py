@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from assistant.redact import redact
 from assistant.types import Clue, Finding, FindingStatus
 
 Document = Mapping[str, object]
 Facts = tuple[tuple[str, str], ...]
 
 _LONGEST = 300
+_LONGEST_READ = 2400  # of a text that is masked and then cut
 _LARGEST = 1 << 62  # more bytes, megahertz or percent than anything has
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
@@ -86,14 +89,30 @@ def get_error(document: Document, *path: str) -> str:
 
 
 def clean(value: object) -> str:
-    """One line without control characters, cut where nobody reads on."""
-    text = _CONTROL.sub(" ", str(value)[: 4 * _LONGEST]).strip()
+    """One line without control characters and secrets, cut where nobody reads on.
+
+    Masked first: half a password is no longer known as one.
+    """
+    text = str(value)
+    if len(text) > _LONGEST_READ:
+        text = text[:_LONGEST_READ]
+        text = text.rpartition(" ")[0] or text  # not through the middle of a secret
+    text = _CONTROL.sub(" ", redact(text)).strip()
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def as_gib(size: float) -> str:
     """Bytes as a person reads them: '115.8 GiB', '64 MiB'."""
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+
+
+def python_command(document: Document) -> str:
+    """How to start the Python that a document is about; of a pasted one only its name is given.
+
+    A paste was in many hands: a path out of it must not become a program that somebody starts.
+    """
+    path = "" if get(document, "pasted") is True else get_text(document, "executable")
+    return shlex.quote(path or "python")
 
 
 def describe_visible(document: Document) -> str:

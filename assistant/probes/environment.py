@@ -6,7 +6,6 @@ It refuses to know how the document was collected. Of secrets it knows only whet
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator
 
 from assistant.probes.document import (
@@ -21,6 +20,7 @@ from assistant.probes.document import (
     get_number,
     get_section,
     get_text,
+    python_command,
 )
 from assistant.types import Clue, Finding
 
@@ -127,14 +127,14 @@ def _pip(document: Document) -> Iterator[Verdict]:
         yield Verdict(
             "warn",
             "This Python has no pip.",
-            f"{shlex.quote(python)} -m ensurepip, or `apt install python3-pip` on Ubuntu.",
+            f"{python_command(document)} -m ensurepip, or `apt install python3-pip` on Ubuntu.",
             ("environment-reset",),
         )
     elif get(document, "known") and other and os.path.dirname(other) != os.path.dirname(python):
         yield Verdict(
             "warn",
             f"The command `pip` installs into another Python: {other}.",
-            f"Install with `{shlex.quote(python)} -m pip install …`, or `%pip` in a notebook.",
+            f"Install with `{python_command(document)} -m pip install …`, or `%pip` in a notebook.",
             ("environment-reset",),
         )
 

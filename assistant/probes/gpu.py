@@ -8,7 +8,6 @@ absence of sm_121 from torch's list is no fault; a list that ends at sm_90 is on
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Iterator
 
 from assistant.probes.document import (
@@ -23,6 +22,7 @@ from assistant.probes.document import (
     get_section,
     get_text,
     get_texts,
+    python_command,
 )
 from assistant.types import Clue, Finding
 
@@ -296,7 +296,7 @@ def _device_words(document: Document) -> str:
 
 def _install_words(document: Document) -> str:
     """How to get a build that fits; wheels for Arm hold CUDA since torch 2.11."""
-    pip = f"{shlex.quote(get_text(document, 'executable') or 'python')} -m pip"
+    pip = f"{python_command(document)} -m pip"
     if ".nv" in get_text(document, "torch", "version"):
         return "Start a newer NGC image (nvcr.io/nvidia/pytorch, 25.09 or later)."
     if get_text(document, "machine") == "aarch64":

@@ -6,7 +6,6 @@ package that is found may still fail at import.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 
 from assistant.probes.document import (
@@ -21,6 +20,7 @@ from assistant.probes.document import (
     get_section,
     get_text,
     get_texts,
+    python_command,
 )
 from assistant.probes.versions import Mismatch, find_mismatches, read_package_version
 from assistant.types import Clue, Finding
@@ -248,7 +248,7 @@ def _version(document: Document, name: str) -> str:
 
 
 def _pip(document: Document) -> str:
-    return f"{shlex.quote(get_text(document, 'executable') or 'python')} -m pip"
+    return f"{python_command(document)} -m pip"
 
 
 def _install(document: Document, names: list[str]) -> str:

@@ -26,6 +26,8 @@ from assistant.types import Finding
 
 WHERE = "pasted by you"
 _KEY = '"assistant_probe"'
+# `python` is the one with which an answer writes commands: nothing out of a paste is
+_PASTED_NAMES = {"python": "python by the paste"}
 _MOST = 20  # documents in one text
 _LONGEST = 1_000_000
 _NEXT = "Put your own names into the cell's first function."
@@ -120,12 +122,15 @@ def _find_unread(text: str, known: Mapping[str, Probe]) -> Iterator[Finding]:
 
 def _interpret(row: Probe, document: Document) -> Finding:
     section = {**get_section(document, "rows", row.id), "own": False, "known": True}
+    section["pasted"] = True
     for name in ("variables", "secrets", "parameters", "others"):
         section.pop(name, None)  # the runner's word, which a paste cannot have
     python = get_text(document, "python")
     where = f"{WHERE} (Python {python})" if _VERSION.fullmatch(python) else WHERE
     seconds = get_number(document, "seconds", row.id) or 0.0
-    return replace(row.read(section, where=where), seconds=seconds, pasted=True)
+    finding = row.read(section, where=where)
+    facts = tuple((_PASTED_NAMES.get(name, name), value) for name, value in finding.facts)
+    return replace(finding, facts=facts, seconds=seconds, pasted=True)
 
 
 def _find_documents(text: str) -> Iterator[Mapping[str, object]]:

@@ -28,6 +28,7 @@ from assistant.probes.cache import FindingCache
 from assistant.probes.choice import choose_target, default_target
 from assistant.probes.collector import Collector, Failure
 from assistant.probes.document import Document, clean, get_error, get_number, get_section
+from assistant.probes.mask import mask_finding
 from assistant.probes.parameters import Value, check_parameters, find_roots
 from assistant.probes.paste import build_cell, read_pasted
 from assistant.probes.registry import PROBES
@@ -136,6 +137,7 @@ class ProbeRunner:
             found = {name: _refused(name, words) for name in probe_ids}
         else:
             found = self._run_on(_Visit(place, targets, who), probe_ids, parameters or {})
+        found = {name: mask_finding(finding) for name, finding in found.items()}
         for finding in found.values():
             if not finding.age:
                 name = place.name if place else ""

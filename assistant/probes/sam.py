@@ -98,6 +98,12 @@ def _failed(document: Document) -> tuple[Verdict, tuple[Clue, ...]]:
     """Say at which step it ended; a file that cannot be read is a cause by itself."""
     kind = get_text(document, "model", "failed", "kind")
     said = get_text(document, "model", "failed", "text")
+    if kind == "OldTorch":
+        words = (
+            f"{_file(document)} was not opened: with {said} the file could run code while it is "
+            "read (CVE-2025-32434, mended in torch 2.6)."
+        )
+        return Verdict("refused", words, "Update torch to 2.6 or later, then check again."), ()
     if kind == "NoRoom":
         needed = get_number(document, "model", "needed") or 0
         words = f"SAM was not started: it may take {as_gib(needed)}, and {_left(document)}."

@@ -7,7 +7,6 @@ together is told by the row `packages`, without an import.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
 
 from assistant.probes.document import (
@@ -20,6 +19,7 @@ from assistant.probes.document import (
     get_number,
     get_section,
     get_text,
+    python_command,
 )
 from assistant.types import Clue, Finding
 
@@ -103,7 +103,7 @@ def _clues(document: Document, verdict: Verdict) -> Iterator[Clue]:
 
 
 def _install(document: Document) -> str:
-    pip = f"{shlex.quote(get_text(document, 'executable') or 'python')} -m pip"
+    pip = f"{python_command(document)} -m pip"
     if ".nv" in _version(document, "torch"):
         return "In an NGC container use the torchvision that came with it: recreate the container."
     return f"Install both together: {pip} install --upgrade torch torchvision"

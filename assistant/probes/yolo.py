@@ -25,7 +25,10 @@ from assistant.probes.document import (
 )
 from assistant.types import Clue, Finding
 
-SOURCE = "one pass of these weights over this image, nothing downloaded, no code of the file run"
+SOURCE = (
+    "one pass over this image with the file's numbers, in a network that ultralytics describes "
+    "itself; nothing downloaded, nothing of the file run"
+)
 _TOPIC = "yolo-no-detections"
 _ENTRIES = ("yolo-empty-detections",)
 _LIMITS = ("0.25", "0.1", "0.01")
@@ -81,6 +84,13 @@ def _not_tried(document: Document) -> Verdict | None:
         words = f"{_file(document)} was not opened: {said}."
         advice = "Use the .pt file as ultralytics saved it, or load this one only if you trust it."
         return Verdict("refused", words, advice)
+    if kind == "UnknownNetwork":
+        words = f"{_file(document)} was not tried: {said}."
+        advice = (
+            "This check opens networks that ultralytics describes itself, also after your own "
+            "training; it cannot open layers of your own or much older weights."
+        )
+        return Verdict("no_data", words, advice)
     if kind == "NoRoom":
         return Verdict("no_data", "Too little memory is free to try these weights.")
     if kind or said:

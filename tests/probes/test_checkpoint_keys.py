@@ -309,3 +309,11 @@ def test_no_document_breaks_it(load_row) -> None:
 def test_causes_are_found_in_the_words_of_guides(cause: str, pattern: str) -> None:
     patterns = (CLASSES, WRAPPED, NESTED, OTHER_NETWORK, BROKEN_FILE)
     assert [p for p in patterns if re.search(p, cause, re.I)] == [pattern]
+
+
+@pytest.mark.parametrize("key", ['"]; import os; os.system("id"); a=["', "a\\", "a`b`", "ä"])
+def test_a_key_of_the_file_never_becomes_a_program(key: str) -> None:
+    weights = [["conv1.weight", [4, 3, 3, 3], "float"]]
+    document = {"path": "/x/m.pth", "whole": True, "content": {"weights": weights, "path": [key]}}
+    finding = interpret_checkpoint_keys(document, where="here")
+    assert finding.next == "Take them out before load_state_dict."

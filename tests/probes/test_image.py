@@ -216,3 +216,25 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 
 def test_no_document_breaks_it(load_row) -> None:
     check_all_spoiled(interpret_image, load_row("files", "image"))
+
+
+def test_no_other_program_is_started_for_a_picture(tmp_path: Path) -> None:
+    """PIL goes by the content and gives an EPS file to the program `gs`, whatever its name is."""
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+    (tmp_path / "x.png").write_bytes(eps)
+    (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path}/started\nexit 1\n")
+    (tmp_path / "gs").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    mask = tmp_path / "mask.npy"
+    numpy.save(mask, numpy.zeros((9, 9), dtype=numpy.uint8))
+    for row, given in (
+        ("image", {"image": "x.png"}),
+        ("mask", {"predicted": "x.png", "target": "mask.npy"}),
+    ):
+        run_row(row, tmp_path, given, environment={"PATH": environment["PATH"]})
+    script = "import sys; exec(sys.argv[1]); open_picture(sys.argv[2])"
+    code = "\n".join(probe_source(["yolo"]).splitlines()[:-1])
+    argv = [sys.executable, "-c", script, code, str(tmp_path / "x.png")]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60)
+    assert "UnidentifiedImageError" in done.stderr
+    assert not (tmp_path / "started").exists()

@@ -102,3 +102,31 @@ def test_no_section_makes_the_reader_raise(row, section) -> None:
     text = json.dumps({"assistant_probe": 1, "rows": {row.id: section}})
     for finding in read_pasted(text):
         assert finding.pasted
+
+
+@pytest.mark.parametrize("machine", ["gb10", "no_gpu", "discrete"])
+def test_no_path_of_a_paste_becomes_the_program_of_a_command(load_row, machine: str) -> None:
+    """Whatever is wrong: too old, missing, without pip, with another Python's pip."""
+    said, facts = [], []
+    for row in ("packages", "environment", "gpu", "torchvision"):
+        try:
+            section = load_row(machine, row)
+        except KeyError:
+            section = {}
+        for change in (
+            {},
+            {"packages": {"timm": {"file": "", "version": ""}}},
+            {"pip": {"found": False}},
+            {"pip_command": {"interpreter": "/usr/bin/python3"}},
+            {"packages": {"torch": {"file": "/a", "version": "2.9.1"}}, "asked": "timm"},
+        ):
+            section = {**section, **change, "executable": "/tmp/evil/python3", "pasted": False}
+            document = {"assistant_probe": 1, "rows": {row: section}}
+            found = read_pasted(json.dumps(document))
+            said += [finding.next for finding in found]
+            facts += [fact for finding in found for fact in finding.facts]
+    assert any("python -m pip" in text for text in said)
+    assert any("python -m ensurepip" in text for text in said)
+    assert not any("evil" in text for text in said)
+    # the fact `python` fills the commands of an answer
+    assert {name for name, value in facts if "evil" in value} == {"python by the paste"}

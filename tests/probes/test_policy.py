@@ -200,6 +200,22 @@ def test_the_log_does_not_grow_for_ever(tmp_path: Path) -> None:
     assert (tmp_path / "probes.old.jsonl").stat().st_size == 1_000_001
 
 
+def test_refused_clicks_do_not_push_the_runs_out(tmp_path: Path) -> None:
+    file = tmp_path / "probes.jsonl"
+    log = AuditLog(file)
+    log.write(who="cli", row="gpu", target="own", status="ok")
+    log.write(who="web", row="gpu", target="own", status="refused: unknown")
+    for _ in range(12_000):  # over 4 MB, more than both files of runs hold
+        log.write(who="web", row="x" * 120, target="y" * 120, status="refused: unknown")
+    log.write(who="cli", row="gpu", target="own", status="timeout")
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["status"] for line in lines[:2]] == ["ok", "refused: unknown"]
+    assert lines[-1]["status"] == "timeout"
+    assert not (tmp_path / "probes.old.jsonl").exists()
+    own = (tmp_path / "probes.refused.jsonl", tmp_path / "probes.refused.old.jsonl")
+    assert all(0 < part.stat().st_size < 1_001_000 for part in own)
+
+
 # --- containers ----------------------------------------------------------------------------------
 
 DOCKER = """#!/bin/sh

@@ -14,6 +14,7 @@ import pytest
 
 from assistant.errors import ProcessError
 from assistant.probes.collector import Collector
+from assistant.probes.document import clean
 from assistant.probes.registry import PROBES
 from assistant.probes.runner import ProbeRunner
 from assistant.probes.targets import own_target
@@ -302,3 +303,34 @@ def test_a_torch_that_crashes_loses_no_other_row(tmp_path: Path) -> None:
     (place / "__init__.py").write_text("raise ImportError('broken wheel')")
     found = run_real(lab(python), ["gpu", "memory"], tmp_path, environment=environment)
     assert "`import torch` fails: ImportError: broken wheel" in found[0].summary
+
+
+SECRET = "hf_" + "a1B2" * 5
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda marker: ProcessResult((), 1, "", f"login failed for {SECRET}\n", *[False] * 4, 0.1),
+        lambda marker: ProcessResult(
+            (), 0, marker + json.dumps({"rows": {"packages": {"error": f"OSError: {SECRET}"}}})
+            + marker, "", *[False] * 4, 0.1,
+        ),
+    ],
+    ids=["last words", "a row's error"],
+)  # fmt: skip
+def test_what_a_target_says_in_the_end_is_masked(run, tmp_path: Path) -> None:
+    collector = Collector(BARE, run=lambda *_, **__: run("@@"), marker=lambda: "@@")
+    place = own_target(sys.executable)
+    runner = ProbeRunner(lambda: [place], collector, folder=tmp_path, home=tmp_path)
+    (finding,) = runner.run(["packages"])
+    assert finding.status == "fail"
+    assert "<REDACTED:hf_token>" in finding.summary
+    assert SECRET not in str(finding)
+
+
+@pytest.mark.parametrize("before", [281, 290, 2375])
+def test_a_text_is_masked_before_it_is_cut(before: int) -> None:
+    said = clean("x" * before + " https://me:Sup3rS3cretPassw@host/y and more")
+    assert "Sup3r" not in said
+    assert len(said) <= 300

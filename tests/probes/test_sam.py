@@ -10,7 +10,7 @@ import pytest
 
 from assistant.probes.inside.sam import name_sam, named_type
 from assistant.probes.sam import interpret_sam
-from tests.probes.running import GIB, check_all_spoiled, needs, run_row
+from tests.probes.running import GIB, check_all_spoiled, load_inside, needs, run_row
 
 PROMPT_CAUSE = "Prompts not formatted correctly."
 PICTURE_CAUSES = (
@@ -98,6 +98,28 @@ def test_a_checkpoint_that_is_none_runs_nothing(tmp_path: Path) -> None:
     assert finding.status == "fail", finding
     assert "is no usable SAM checkpoint" in finding.summary
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "safe"),
+    [("2.6.0", True), ("2.6.0+cu124", True), ("2.14.1+cu130", True), ("2.7.0a0+79aa.nv25.4", True),
+     ("3.0.0", True), ("2.5.1+cu121", False), ("1.13.1", False), ("2.6.0a0+ecf3.nv25.01", False),
+     ("2.6.0rc1", False), ("", False)],
+)  # fmt: skip
+def test_only_a_torch_that_reads_without_risk_reads(version: str, safe: bool, load_row) -> None:
+    inside = load_inside("sam")
+    try:
+        inside["check_torch"](version)
+        failed = None
+    except inside["OldTorch"] as error:
+        failed = inside["describe_failure"](error)
+    assert (failed is None) == safe
+    if failed is not None:
+        changed = ("model", {"step": "load", "failed": failed})
+        finding = interpret_sam(load_row("running", "sam", changed), where="here")
+        assert finding.status == "refused"
+        assert f"with torch {version}".strip() in finding.summary
+        assert "Update torch to 2.6" in finding.next
 
 
 class Makes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import re
@@ -12,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from assistant.probes.inside.yolo_weights import UntrustedWeights, load_network
 from assistant.probes.yolo import interpret_yolo
-from tests.probes.running import check_all_spoiled, needs, run_row
+from tests.probes.running import check_all_spoiled, load_inside, needs, run_row
 
+INSIDE = load_inside("yolo")
 CAUSES = {
     "threshold": "The confidence threshold is too high",
     "limit": "The confidence limit is above what the model is sure of",
@@ -39,6 +40,8 @@ WEAK, NOTHING = one_pass(0, 3, 9, best=0.19), one_pass(0, 0, 0, best=0.004)
 TWICE = one_pass(5, 6, 7, size=1280)
 UNTRUSTED = {"failed": {"kind": "UntrustedWeights", "text": "it wants posix.system"}}
 
+UNKNOWN = {"failed": {"kind": "UnknownNetwork", "text": "its layers are those of no network"}}
+
 
 @pytest.mark.parametrize(
     ("changes", "status", "said", "advised", "rulings"),
@@ -61,6 +64,7 @@ UNTRUSTED = {"failed": {"kind": "UntrustedWeights", "text": "it wants posix.syst
          {"task": "confirmed", "kind": "confirmed"}),
         ([("model", {"task": "other"})], "no_data", "it has no boxes", "", {}),
         ([("model", UNTRUSTED)], "refused", "was not opened: it wants posix.system", "trust", {}),
+        ([("model", UNKNOWN)], "no_data", "was not tried: its layers are", "of your own", {}),
         ([("model", {"failed": {"kind": "NoRoom"}})], "no_data", "Too little memory", "", {}),
         ([("model", {"failed": {"kind": "E", "text": "x"}})], "fail", "be used: E x", "", {}),
         ([("image", {"error": "UnidentifiedImageError: x"})], "fail", "image cannot be read", "",
@@ -103,6 +107,8 @@ for branch in head.cv3:
     branch[-1].bias.data[7] = float(sys.argv[2])
 model.model.names = {index: "thing %d" % index for index in range(80)}
 model.save(sys.argv[1])
+model.model.yaml["activation"] = "__import__('os').mkdir('ran')"
+model.save("spoken.pt")
 """
 
 
@@ -134,6 +140,28 @@ def test_weights_that_are_only_a_little_sure(course: Path) -> None:
     assert sorted(path.name for path in course.iterdir()) == before
 
 
+def test_the_network_that_is_built_answers_as_ultralytics_own_does(course: Path) -> None:
+    torch = needs("torch")
+    path = str(course / "weak.pt")
+    stored = INSIDE["read_stored_network"](path)
+    numbers = INSIDE["read_tensors"](path, stored)
+    ours = INSIDE["build_network"](INSIDE["describe_stored"](stored), numbers)
+    theirs = torch.load(path, weights_only=False)["model"].float().eval()  # we made this file
+    assert numbers.keys() == theirs.state_dict().keys()
+    assert ours.names == theirs.names
+    picture = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(ours(picture)[0], theirs(picture)[0])
+
+
+def test_what_a_file_says_of_its_layers_is_compared_never_evaluated(course: Path) -> None:
+    """ultralytics evaluates the text `activation` of a description when it builds a network."""
+    finding = run_row("yolo", course, {"weights": "spoken.pt", "image": "photo.jpg"})
+    assert finding.status == "no_data", finding
+    assert "its layers are those of no network" in finding.summary
+    assert not (course / "ran").exists()
+
+
 def test_a_file_that_is_no_weights_is_refused_before_anything_runs(course: Path) -> None:
     finding = run_row("yolo", course, {"weights": "photo.jpg", "image": "photo.jpg"})
     assert finding.status == "refused", finding
@@ -161,30 +189,112 @@ class Runs:
         return eval, (f"__import__('os').mkdir({str(self.place)!r})",)
 
 
+def text(value: str) -> bytes:
+    return b"X" + len(value.encode()).to_bytes(4, "little") + value.encode()
+
+
+def spoken_model(place: Path) -> bytes:
+    """The opcodes of a dictionary that makes a folder where DetectionModel is called with it."""
+    code = text(f"__import__('os').mkdir({str(place)!r})")
+    layer = b"](](J\xff\xff\xff\xffK\x01" + text("Conv") + b"]K\x08aee"
+    return (
+        b"}" + text("activation") + code + b"s" + text("nc") + b"K\x01s"
+        + text("backbone") + layer + b"s" + text("head") + b"]s"
+    )  # fmt: skip
+
+
+def opcodes(way: str, place: Path) -> bytes:
+    """A pickle in which an opcode calls DetectionModel, if anything is really made."""
+    model = spoken_model(place)
+    name = b"ultralytics.nn.tasks\nDetectionModel\n"
+    named = text("ultralytics.nn.tasks") + text("DetectionModel.__init__") + b"\x93"
+    return {
+        "BUILD": with_method("__setstate__") + model + b"b",
+        "APPEND": with_method("append") + model + b"a",
+        "APPENDS": with_method("extend") + b"(" + model + b"e",
+        "ADDITEMS": with_method("add") + b"(" + model + b"\x90",
+        "SETITEM": with_method("__setitem__") + model + b"Ns",
+        "REDUCE": b"c" + name + model + b"\x85R",
+        "NEWOBJ": b"c" + name + model + b"\x85\x81",
+        "NEWOBJ_EX": b"c" + name + model + b"\x85}\x92",
+        "INST": b"(" + model + b"i" + name,
+        "OBJ": b"(c" + name + model + b"o",
+        "STACK_GLOBAL": named + model + b"\x85R",
+        "PERSID": model + b"Q",
+        "EXT1": b"\x82\x01",
+    }[way]
+
+
+def with_method(name: str) -> bytes:
+    """Settings of ultralytics whose own attribute `name` is the class DetectionModel."""
+    settings = b"cultralytics.utils\nIterableSimpleNamespace\n)\x81"
+    return settings + b"}" + text(name) + b"cultralytics.nn.tasks\nDetectionModel\nsb"
+
+
+WAYS = ("BUILD", "APPEND", "APPENDS", "ADDITEMS", "SETITEM", "REDUCE", "NEWOBJ", "NEWOBJ_EX",
+        "INST", "OBJ", "STACK_GLOBAL", "PERSID", "EXT1")  # fmt: skip
+
+
+def try_weights(path: Path) -> dict[str, str]:
+    """How the row ends with these weights, run right here."""
+    needs("torch")
+    needs("ultralytics")
+    found = INSIDE["read_model"]({}, str(path), str(path))
+    return found["failed"]
+
+
+def write_archive(path: Path, data: bytes) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x/data.pkl", data)
+        archive.writestr("x/version", "3\n")
+
+
+@pytest.mark.parametrize("at_top", [True, False])
+@pytest.mark.parametrize("way", WAYS)
+def test_no_opcode_calls_anything(way: str, at_top: bool, tmp_path: Path) -> None:
+    """Alone, and as the value of the key under which the network is looked for."""
+    inner = opcodes(way, tmp_path / "ran")
+    whole = b"\x80\x04" + (inner if at_top else b"}" + text("model") + inner + b"s") + b"."
+    write_archive(tmp_path / "evil.pt", whole)
+    failed = try_weights(tmp_path / "evil.pt")
+    assert failed["kind"] in ("UntrustedWeights", "UnknownNetwork", "ValueError"), failed
+    assert not (tmp_path / "ran").exists()
+
+
+def test_only_stand_ins_and_plain_values_come_out_of_a_pickle(course: Path) -> None:
+    """Of real weights too: whatever is done with them later, nothing of the file can be called."""
+    plain = {str, int, float, bool, bytes, type(None), list, tuple, INSIDE["Named"], INSIDE["Made"]}
+    with zipfile.ZipFile(course / "weak.pt") as archive:
+        data = archive.read("weak/data.pkl")
+    reader = INSIDE["PickleReader"]()
+    reader.read(io.BytesIO(data))
+    assert len(reader.memo) > 1000
+    assert {type(value) for value in reader.memo.values()} <= plain
+
+
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "kind", "said"),
     [
-        ("mkdir", r"it wants (?:posix|nt)\.mkdir"),
-        ("eval", r"it wants (?:__builtin__|builtins)\.eval"),
-        ("model", "it wants to call DetectionModel"),
-        ("getattr", "it wants the attribute __init__"),
+        ("mkdir", "UntrustedWeights", r"it wants (?:posix|nt)\.mkdir"),
+        ("eval", "UntrustedWeights", r"it wants (?:__builtin__|builtins)\.eval"),
+        ("model", "UnknownNetwork", "how many classes"),
+        ("getattr", "UntrustedWeights", "holds no network"),
     ],
 )
-def test_weights_that_want_to_run_something_are_refused(call: str, said: str, tmp_path) -> None:
+def test_weights_that_want_to_run_something_are_refused(call, kind, said, tmp_path) -> None:
     torch = needs("torch")
     needs("ultralytics")
     torch.save({"model": Runs(tmp_path / "ran", call)}, tmp_path / "evil.pt")
-    with pytest.raises(UntrustedWeights, match=said):
-        load_network(str(tmp_path / "evil.pt"))
+    failed = try_weights(tmp_path / "evil.pt")
+    assert failed["kind"] == kind
+    assert re.search(said, failed["text"]), failed
     assert not (tmp_path / "ran").exists()
 
 
 def test_older_pickles_behind_a_zip_archive_are_not_read(tmp_path: Path) -> None:
     """A zip archive may stand behind other bytes; torch would read those as a plain pickle."""
-    needs("torch")
     evil = pickle.dumps(Runs(tmp_path / "ran"), protocol=2)
-    with zipfile.ZipFile(tmp_path / "tail.zip", "w") as archive:
-        archive.writestr("archive/data.pkl", b"")
+    write_archive(tmp_path / "tail.zip", b"")
     for name, content in (
         ("front.pt", evil + (tmp_path / "tail.zip").read_bytes()),
         ("plain.pt", evil),
@@ -192,8 +302,7 @@ def test_older_pickles_behind_a_zip_archive_are_not_read(tmp_path: Path) -> None
         ("empty.pt", b""),
     ):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(UntrustedWeights, match="not a file that torch"):
-            load_network(str(tmp_path / name))
+        assert "not a file that torch" in try_weights(tmp_path / name)["text"]
     assert not (tmp_path / "ran").exists()
 
 
@@ -201,20 +310,29 @@ def test_torchscript_and_plain_numbers_are_refused(tmp_path: Path) -> None:
     torch = needs("torch")
     with zipfile.ZipFile(tmp_path / "script.pt", "w") as archive:
         archive.writestr("archive/constants.pkl", b"")
-    with pytest.raises(UntrustedWeights, match="TorchScript"):
-        load_network(str(tmp_path / "script.pt"))
+    assert "TorchScript" in try_weights(tmp_path / "script.pt")["text"]
     torch.save({"conv.weight": torch.zeros(3)}, tmp_path / "numbers.pt")
-    with pytest.raises(UntrustedWeights, match="only numbers or settings"):
-        load_network(str(tmp_path / "numbers.pt"))
+    assert "only numbers or settings" in try_weights(tmp_path / "numbers.pt")["text"]
 
 
-def test_hooks_and_replaced_methods_are_taken_out(tmp_path: Path) -> None:
-    torch = needs("torch")
-    layer = torch.nn.Sequential(torch.nn.ReLU())
-    layer._forward_hooks[1] = torch.nn.Conv2d
-    layer.forward = torch.nn.Linear
-    torch.save({"model": layer}, tmp_path / "hooked.pt")
-    network = load_network(str(tmp_path / "hooked.pt"))
-    assert not network._forward_hooks
-    assert "forward" not in vars(network)
-    assert network(torch.tensor([-1.0])).item() == 0.0
+@pytest.mark.parametrize(
+    ("offset", "size", "stride"),
+    [(0, (7,), (1,)), (1, (6,), (1,)), (0, (2,), (6,)), (0, (1 << 40,), (0,)), (-1, (1,), (1,)),
+     (0, (-1,), (1,)), (0, (2, 3), (1,)), (0, "66", (1, 1)), (0, (True,), (1,))],
+)  # fmt: skip
+def test_a_tensor_stays_within_its_numbers(offset, size, stride) -> None:
+    INSIDE["check_place"](6, 0, (2, 3), (3, 1))
+    INSIDE["check_place"](6, 6, (0,), (1,))
+    with pytest.raises(ValueError, match="a tensor"):
+        INSIDE["check_place"](6, offset, size, stride)
+
+
+def test_a_list_that_stands_everywhere_is_not_followed_for_ever(tmp_path: Path) -> None:
+    """A hundred lists of a hundred lists of … : 10^12 values in 1 kB."""
+    nested = b"](" + b"K\x01" * 100 + b"e"
+    for place in range(5):
+        copies = b"h" + bytes([place])
+        nested += b"q" + bytes([place]) + b"0](" + copies * 100 + b"e"
+    network = b"cultralytics.nn.tasks\nDetectionModel\n)\x81}" + text("yaml") + nested + b"sb"
+    write_archive(tmp_path / "deep.pt", b"\x80\x04}" + text("model") + network + b"s.")
+    assert "more of itself than any model needs" in try_weights(tmp_path / "deep.pt")["text"]

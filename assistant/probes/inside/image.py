@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
+    from assistant.probes.inside.picture import PICTURE_FORMATS
     from assistant.probes.inside.picture_header import (
         EXIF_ORIENTATION,
         load_array,
@@ -85,7 +86,7 @@ def read_picture(path: str, sums: "ChannelSums") -> "Document":
 def read_pixels(path: str, sums: "ChannelSums") -> "Document":
     """Decode with PIL. Raises what PIL raises for a damaged file."""
     image_module = importlib.import_module("PIL.Image")
-    with image_module.open(path) as image:
+    with image_module.open(path, formats=PICTURE_FORMATS) as image:
         found = {"mode": image.mode, "width": image.size[0], "height": image.size[1]}
         if image.size[0] * image.size[1] > MOST_PICTURE_PIXELS:
             return found

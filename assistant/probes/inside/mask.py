@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
+    from assistant.probes.inside.picture import PICTURE_FORMATS
     from assistant.probes.inside.picture_header import (
         load_array,
         pixels_of,
@@ -57,7 +58,7 @@ def load_mask_picture(path: str, header: "Document") -> "tuple[Any, str]":
     image_module = importlib.import_module("PIL.Image")
     if pixels_of(header) > MOST_MASK_PIXELS:
         raise ValueError("the picture has more pixels than this check decodes")
-    with image_module.open(path) as image:
+    with image_module.open(path, formats=PICTURE_FORMATS) as image:
         if image.size[0] * image.size[1] > MOST_MASK_PIXELS:
             raise ValueError("the picture has more pixels than this check decodes")
         return numpy.array(image), str(image.mode)

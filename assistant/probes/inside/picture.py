@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from assistant.probes.inside.shared import Document
 
+# PIL goes by the content, and for some kinds (EPS) it starts another program.
+PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MOST_PIXELS = 64_000_000
 MOST_IMAGE_BYTES = 200 << 20
 
@@ -22,7 +24,7 @@ def open_picture(path: str) -> "tuple[Any, Document]":
     operations = importlib.import_module("PIL.ImageOps")
     if not os.path.isfile(path) or os.path.getsize(path) > MOST_IMAGE_BYTES:
         raise ValueError("it is no file, or larger than any photo")
-    with image_module.open(path) as opened:
+    with image_module.open(path, formats=PICTURE_FORMATS) as opened:
         facts = {"file": path, "mode": opened.mode, "format": str(opened.format)}
         width, height = opened.size
         if width * height > MOST_PIXELS:

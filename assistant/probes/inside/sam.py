@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from assistant.probes.inside.picture import open_picture
     from assistant.probes.inside.shared import Document, guarded, read_package
 
+SAFE_TORCH = (2, 6)  # CVE-2025-32434: before, weights_only=True can be made to run code
 SAM_WIDTHS = {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}  # of image_encoder.pos_embed
 SAM_BYTES = {"vit_b": 4 << 30, "vit_l": 6 << 30, "vit_h": 9 << 30}  # weights, encoder and masks
 
@@ -71,14 +72,24 @@ def try_sam(path: str, image: str) -> "Document":
     return model
 
 
+class OldTorch(Exception):
+    """This torch cannot read a checkpoint without risk."""
+
+
+def check_torch(version: str) -> None:
+    """Raise OldTorch for a version before SAFE_TORCH; one just before its release counts so too."""
+    found = re.match(r"(\d+)\.(\d+)(?:\.0(a|b|rc))?", version)
+    number = (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+    early = found is not None and found.group(3)
+    if number < SAFE_TORCH or (number == SAFE_TORCH and early):
+        raise OldTorch("torch " + version)
+
+
 def load_numbers(torch: "Any", path: str) -> "Mapping[str, Any]":
     """The tensors of a checkpoint, left on the disk where that is possible; no code is run."""
-    known = inspect.signature(torch.load).parameters
-    if "weights_only" not in known:
-        raise RuntimeError("this torch is too old to read a checkpoint safely")
-    more = {"mmap": True} if "mmap" in known else {}
+    check_torch(str(torch.__version__))
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, **more)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except RuntimeError as error:
         if "mmap" not in str(error):
             raise

@@ -1,8 +1,8 @@
 """Row `yolo`, inside a target: what do these weights find on this image?
 
 One pass with a confidence limit near zero, counted at each limit; a second one at twice the size
-if the usual limit finds nothing. Refuses to download, to install, to draw, and to write outside the
-current folder.
+if the usual limit finds nothing. Refuses to download, to install, to draw, to unpickle, and to
+write outside the current folder.
 """
 
 import importlib
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     )
     from assistant.probes.inside.picture import open_picture
     from assistant.probes.inside.shared import Document, guarded, read_package
-    from assistant.probes.inside.yolo_weights import load_network
+    from assistant.probes.inside.yolo_network import build_network
+    from assistant.probes.inside.yolo_weights import (
+        describe_stored,
+        read_stored_network,
+        read_tensors,
+    )
 
 CONFIDENCES = (0.25, 0.1, 0.01)
 LOWEST_CONFIDENCE = 0.001
@@ -35,8 +40,9 @@ PREDICTORS = {
     "pose": "PosePredictor",
     "obb": "OBBPredictor",
 }
-TASKS = {
+YOLO_TASKS = {
     "DetectionModel": "detect",
+    "YOLOv10DetectionModel": "detect",
     "SegmentationModel": "segment",
     "PoseModel": "pose",
     "OBBModel": "obb",
@@ -67,10 +73,11 @@ def read_model(document: "Document", weights: str, image: str) -> "Document":
     os.environ.update(YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", YOLO_VERBOSE="false")
     try:
         torch = import_torch()
-        importlib.import_module("ultralytics")
-        network = load_network(weights)
-        model = describe_network(network)
+        stored = read_stored_network(weights)
+        described = describe_stored(stored)
+        model = describe_network(described)
         if model["task"] in PREDICTORS:
+            network = build_network(described, read_tensors(weights, stored))
             place = choose_device(torch, YOLO_BYTES)
             model["place"] = place
             picture = open_picture(image)[0]
@@ -84,20 +91,14 @@ def read_model(document: "Document", weights: str, image: str) -> "Document":
         return {"failed": describe_failure(error)}
 
 
-def describe_network(network: "Any") -> "Document":
-    """Task, classes and training size, as the network itself says."""
-    names = getattr(network, "names", {})
-    names = list(names.values()) if isinstance(names, dict) else list(names)
-    settings = getattr(network, "args", {})
-    settings = settings if isinstance(settings, dict) else vars(settings)
-    size = settings.get("imgsz")
+def describe_network(stored: "Document") -> "Document":
+    """Task, classes and training size, as the file states them."""
     return {
-        "class": type(network).__name__,
-        "task": TASKS.get(type(network).__name__, "other"),
-        "names": [str(name)[:60] for name in names[:100]],
-        "classes": len(names),
-        "size": size if isinstance(size, int) and 32 <= size <= 1920 else 640,
-        "parameters": sum(int(part.numel()) for part in network.parameters()),
+        "class": stored["class"],
+        "task": YOLO_TASKS.get(stored["class"], "other"),
+        "names": stored["names"][:100],
+        "classes": len(stored["names"]),
+        "size": stored["size"],
     }
 
 
