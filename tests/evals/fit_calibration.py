@@ -6,8 +6,8 @@ Logistic regression (scikit-learn, L2) on the features that retrieval reports, f
 the first match right?", over `development.jsonl` and `own-dev.jsonl` with each guide given (the
 shipped one if none is) and the phrases in force. The thresholds come from ten-fold
 cross-validation by cluster. `own-test.jsonl` is never read here.
-The shipped file was fitted with three guides together: the course's own one, the shipped module guide
-alone, and `builtin` (all shipped guides).
+The shipped file was fitted with three guides together: the course's own one, the shipped module
+guide alone, and `builtin` (all shipped guides).
 """
 
 from __future__ import annotations
