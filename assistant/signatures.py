@@ -164,7 +164,8 @@ ROWS: tuple[SignatureRow, ...] = (
     # Sizes of tensors must match except in dimension 1. Expected size 57 but got size 56
     _row(
         "skip-size-mismatch",
-        r"Sizes of tensors must match except in dimension|inconsistent tensor sizes",
+        # dimension 0 joins batches or lists of vectors, not feature maps
+        r"Sizes of tensors must match except in dimension(?! 0)|inconsistent tensor sizes",
         unless=r"default_collate|collate\.py",
     ),
     _row(

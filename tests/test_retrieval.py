@@ -13,7 +13,7 @@ from assistant.evaluation import load_cases, measure, run_cases
 from assistant.library import Library, load_library
 from assistant.reading import read_query
 from assistant.settings import load_settings
-from assistant.types import Retriever
+from assistant.types import Retrieval, Retriever
 
 EVALS = Path(__file__).parent / "evals"
 
@@ -73,6 +73,38 @@ def test_every_symptom_leads_to_its_entry_among_three(
 def test_another_missing_module_is_not_answered(retriever: Retriever, module: str) -> None:
     found = retriever.search(read_query(f"ModuleNotFoundError: No module named '{module}'"))
     assert found.status == "abstain"
+
+
+# messages that look like one of the module guide's errors and are another fault, one a line
+LOOK_ALIKES = (Path(__file__).parent / "data" / "look-alikes.txt").read_text("utf-8").splitlines()
+
+
+@pytest.mark.parametrize("text", LOOK_ALIKES)
+def test_a_look_alike_is_not_answered_by_the_module_guide(
+    library: Library, retriever: Retriever, text: str
+) -> None:
+    """A further guide may know it; the entry that it looks like must not answer."""
+    found, fast = retriever.search(read_query(text)), retriever.fast(read_query(text))
+    assert found.status == "abstain" or not _is_of_the_module(library, found)
+    assert not (fast.exact and _is_of_the_module(library, fast))
+
+
+# (message, what answers it although it is about something else)
+KNOWN_WRONG = [
+    ("ImportError: cannot import name 'RTDETR' from 'ultralytics'", "missing-ultralytics"),
+    ("FileNotFoundError: No such file or directory: 'sam_hq_vit_l.pth'", "sam-checkpoint-missing"),
+    ("urllib.error.HTTPError: HTTP Error 502: Bad Gateway", "model-download-forbidden"),
+]
+
+
+@pytest.mark.parametrize(("text", "actual"), KNOWN_WRONG)
+def test_known_wrong(retriever: Retriever, text: str, actual: str) -> None:
+    found = retriever.search(read_query(text))
+    assert (found.matches[0].id, found.status != "abstain") == (actual, True)
+
+
+def _is_of_the_module(library: Library, found: Retrieval) -> bool:
+    return Path(library.entries[found.matches[0].id].file).name.startswith("module")
 
 
 def test_a_part_that_a_package_lacks_is_not_a_missing_package(retriever: Retriever) -> None:
@@ -135,9 +167,10 @@ def test_the_development_cases_keep_their_level(library: Library, retriever: Ret
     """A floor well under what was measured, so that only a real loss fails."""
     cases = load_cases([EVALS / "development.jsonl"], library.entries)
     figures = measure(run_cases(cases, lambda text: retriever.search(read_query(text))))
-    assert (figures["hit@1"] or 0) >= 0.93
-    assert (figures["right_answer_rate"] or 0) >= 0.88
-    assert (figures["false_answer_rate"] or 1) <= 0.2
+    assert (figures["hit@1"] or 0) >= 0.95
+    assert (figures["right_answer_rate"] or 0) >= 0.93
+    assert figures["false_answer_rate"] is not None
+    assert figures["false_answer_rate"] <= 0.1
 
 
 def test_the_cases_are_well_formed(library: Library) -> None:
