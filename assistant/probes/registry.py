@@ -75,7 +75,7 @@ PROBES: tuple[Probe, ...] = (
         never="installs and changes nothing; imports nothing unless asked to",
         seconds=40.0,
         informs=(
-            "missing-module", "missing-submodule", "missing_module", "torchvision-operator",
+            "missing-module", "missing_module", "torchvision-operator",
             "numpy-abi", "cpu-only-torch",
         ),
         entries=("environment-reset", "quick-diagnostic", "still-stuck"),
