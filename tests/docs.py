@@ -41,7 +41,8 @@ def settings_table() -> str:
 
 def probes_table() -> str:
     rows = [
-        (f"`{p.id}`", p.title, p.reads, p.never) for p in build_prober(load_settings()).probes()
+        (f"`{p.id}`{' (cell)' if p.is_cell else ''}", p.title, p.reads, p.never)
+        for p in build_prober(load_settings()).probes()
     ]
     return render_markdown_table(("probe", "title", "reads", "never"), rows)
 
