@@ -162,11 +162,9 @@ def _runner(room: Room, shown: Shown, visitor: WhoAsks) -> Callable[..., Any]:
 
 
 async def _follow(shown: Shown, views: AsyncGenerator[View, None]) -> AsyncGenerator[Outputs, None]:
-    before: View | None = None
     async with aclosing(views):
         async for view in views:
-            yield shown.fill(view, before)
-            before = view
+            yield shown.fill(view)
 
 
 def _opener(room: Room, parts: CheckParts) -> Callable[..., Any]:
@@ -186,24 +184,24 @@ def _wire_target(
     """The list is made when the page is opened, and again on demand."""
     place = shown.all.index(shown.target)
 
-    def with_choices(view: View, filled: Outputs, choices: list[tuple[str, str]]) -> Outputs:
-        values = list(filled)
-        values[place] = gr.Dropdown(choices=choices, value=view.target or None)
-        return tuple(values)
+    def chooser(view: View, choices: list[tuple[str, str]]) -> gr.Dropdown:
+        return gr.Dropdown(choices=choices, value=view.target or None)
 
     async def choices() -> list[tuple[str, str]]:
         return [(one.label or one.name, one.name) for one in await room.checks.targets()]
 
     async def opened(request: gr.Request) -> Outputs:
         view = await room.open(visitor(request))
-        return with_choices(view, shown.fill(view), await choices())
+        values = list(shown.fill(view))
+        values[place] = chooser(view, await choices())
+        return tuple(values)
 
     async def refresh(request: gr.Request) -> Outputs:
         found = await choices()
         view = await room.renew(visitor(request))
         if view.target not in {name for _, name in found} and found:
             view = await room.aim(visitor(request), found[0][1])
-        return with_choices(view, shown.fill_permits(view), found)
+        return chooser(view, found), *shown.fill_permits(view)
 
     async def aim(target: str, request: gr.Request) -> Outputs:
         return shown.fill_permits(await room.aim(visitor(request), str(target or "")))
@@ -212,9 +210,9 @@ def _wire_target(
         return shown.fill_permits(await room.renew(visitor(request)))
 
     page.load(opened, None, shown.all, **QUIET)
-    parts.refresh.click(refresh, None, shown.all, **QUIET)
-    shown.target.input(aim, shown.target, shown.all, **QUIET)
-    gr.Timer(PERMIT_SECONDS).tick(renew, None, shown.all, **QUIET)
+    parts.refresh.click(refresh, None, [shown.target, *shown.permit_boxes], **QUIET)
+    shown.target.input(aim, shown.target, shown.permit_boxes, **QUIET)
+    gr.Timer(PERMIT_SECONDS).tick(renew, None, shown.permit_boxes, **QUIET)
 
 
 def _wire_form(room: Room, shown: Shown, parts: CheckParts, *, visitor: WhoAsks) -> None:

@@ -5,7 +5,7 @@ It refuses to know handlers and what a click does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -51,36 +51,37 @@ class Shown:
             *self.permits.values(),
         ]
 
-    def fill(self, view: View, before: View | None = None) -> Outputs:
-        """Values for `all`; what is as in `before` is left alone."""
+    @property
+    def permit_boxes(self) -> list[gr.components.Component]:
+        """The hidden permits in the order of `fill_permits`."""
+        return [*self.offer_permits, *self.permits.values()]
 
-        def is_new(name: str) -> bool:
-            return before is None or getattr(view, name) != getattr(before, name)
+    def fill(self, view: View) -> Outputs:
+        """Values for `all`.
 
-        skip = gr.skip()
+        None is skipped, though it be as before: a browser that gets two answers within one frame
+        would forget what the first one changed.
+        """
         candidates = [f"Other candidate: {title}" for title in view.candidates]
         offers = [f"Check: {one.title}{'' if one.permit else ' …'}" for one in view.offers]
-        judge = [gr.Button(visible=view.can_judge)] * 2
         return (
-            view.messages if is_new("messages") else skip,
-            view.status if is_new("status") else skip,
-            *(_buttons(candidates, self.candidates) if is_new("candidates") else _skips(3)),
-            *(_buttons(offers, self.offers) if is_new("offers") else _skips(4)),
-            *(_permits(view.offers, self.offers) if is_new("offers") else _skips(4)),
-            gr.Button(visible=view.can_check) if is_new("can_check") else skip,
-            *(judge if is_new("can_judge") else _skips(2)),
-            gr.Button(visible=view.can_resume) if is_new("can_resume") else skip,
-            gr.update(value=view.target) if view.target and is_new("target") else skip,
-            *(view.permits.get(slot, "") if is_new("permits") else skip for slot in self.permits),
+            view.messages,
+            view.status,
+            *_buttons(candidates, self.candidates),
+            *_buttons(offers, self.offers),
+            *_permits(view.offers, self.offers),
+            gr.Button(visible=view.can_check),
+            gr.Button(visible=view.can_judge),
+            gr.Button(visible=view.can_judge),
+            gr.Button(visible=view.can_resume),
+            gr.update(value=view.target) if view.target else gr.skip(),
+            *(view.permits.get(slot, "") for slot in self.permits),
         )
 
     def fill_permits(self, view: View) -> Outputs:
-        """Values for `all` that leave the chat alone: an answer may be on its way into it."""
-        return self.fill(view, replace(view, permits={}, offers=(Offer("", ""),), target=""))
-
-
-def _skips(count: int) -> list[Any]:
-    return [gr.skip()] * count
+        """Values for `permit_boxes`, beside an answer that may be on its way into the chat."""
+        permits = (view.permits.get(slot, "") for slot in self.permits)
+        return (*_permits(view.offers, self.offers), *permits)
 
 
 def _buttons(labels: list[str], buttons: list[gr.Button]) -> list[gr.Button]:
