@@ -3,6 +3,7 @@
     python -m tests.evals.answers                  # development cases; needs `assistant setup` once
     python -m tests.evals.answers --no-model       # the fixed sentences alone, in seconds
     python -m tests.evals.answers --cases own-dev.jsonl --show 10
+    python -m tests.evals.answers --no-model --pairs /tmp/pairs   # for a blind comparison by people
 
 For every case that the guide answers and the search finds: how many sentences of the model pass
 the check, how many answers keep one, and how many keep two that name a value of this paste; the
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import re
 import threading
 import time
@@ -24,7 +26,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assistant.answer import tailor
+from assistant.answer import build_fix, tailor
 from assistant.build import build_model, build_retriever, prepare_environment
 from assistant.errors import AssistantError
 from assistant.events import Dropped, Sentence
@@ -179,6 +181,25 @@ def measure_fixed(cases: Iterable[Case]) -> dict[str, Count]:
     return counts
 
 
+def write_pairs(cases: Sequence[Case], folder: Path, *, most: int = 50, seed: int = 7) -> None:
+    """For a reviewer: the fix as it stands beside the tailored one, in a shuffled order; which is
+    which stands in key.json, to be opened afterwards."""
+    chance, key = random.Random(seed), {}
+    folder.mkdir(parents=True, exist_ok=True)
+    for case in chance.sample(list(cases), min(most, len(cases))):
+        told = "\n".join(one.text for one in tell(case.query, case.entry))
+        texts = {
+            "plain": build_fix(case.entry).text,
+            "tailored": f"{build_fix(case.entry, case.query).text}\n\n{told}",
+        }
+        order = chance.sample(sorted(texts), 2)
+        key[case.id] = order
+        both = zip("AB", order, strict=True)
+        body = "\n\n".join(f"## {side}\n\n{texts[kind]}" for side, kind in both)
+        (folder / f"{case.id}.md").write_text(f"# Asked\n\n{case.query.text}\n\n{body}\n", "utf-8")
+    (folder / "key.json").write_text(json.dumps(key, indent=1), "utf-8")
+
+
 def main() -> None:
     """Measure and print one table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -186,9 +207,12 @@ def main() -> None:
     parser.add_argument("--no-model", action="store_true")
     parser.add_argument("--limit", type=int, default=10_000)
     parser.add_argument("--show", type=int, default=0)
+    parser.add_argument("--pairs", type=Path, help="folder for a blind comparison")
     options = parser.parse_args()
     prepare_environment(os.environ)
     cases = find_cases(options.cases)[: options.limit]
+    if options.pairs:
+        write_pairs(cases, options.pairs)
     counts = measure_fixed(cases)
     if not options.no_model:
         try:
