@@ -30,6 +30,7 @@ _LEAST_SCORE = 0.5
 _PASTE = "Copy the error as text instead: select it in the notebook or terminal and paste it."
 Stretch = tuple[int, int]
 _DAMAGED = (
+    ImportError,  # ultralytics, once imported, answers a broken picture by wanting a package
     OSError,
     SyntaxError,
     ValueError,

@@ -78,7 +78,7 @@ def test_a_traceback_at_the_end_of_five_megabytes_from_standard_input_as_json() 
     found = shape(done)
     assert set(found) == {
         *("query", "matches", "status", "answered", "fix", "text", "sentences", "dropped"),
-        *("evidence", "offered", "question", "notices", "provenance", "backend", "seconds"),
+        *("evidence", "offered", "question", "notices", "backend", "seconds"),
         "prompt",
     }
     assert found["query"]["kind"] == "traceback"

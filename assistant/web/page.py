@@ -7,7 +7,6 @@ answer is (room.py), what checks look like (page_checks.py) and how the page is 
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -33,7 +32,6 @@ JS_FILES = tuple(map(Path(__file__).with_name, ("page.js", "files.js")))
 WAITING = 32  # requests that may wait for each kind of handler; more are told so at once
 SPARE_ASKS = 8  # asks that never wait for the model, beyond those that do
 STATUS_SECONDS = 2.0
-FRESH_SECONDS = 0.25  # in which the box is emptied again: see Shown.fill; nobody types so soon
 
 EXAMPLES = (
     (
@@ -188,14 +186,13 @@ def _wire_ask(wire: Wire, parts: Parts, *, limit: int) -> None:
     """
 
     async def ask(text: str, request: gr.Request) -> AsyncGenerator[Outputs, None]:
-        taken: float | None = None
+        taken = False
         async with aclosing(wire.room.ask(wire.visitor(request), text or "")) as views:
             async for view in views:
-                if view.taken and taken is None:
-                    taken = time.monotonic()
-                is_fresh = taken is not None and time.monotonic() - taken < FRESH_SECONDS
-                sent: Any = "" if view.settled else gr.skip() if taken is None else text
-                yield *wire.shown.fill(view), "" if is_fresh else gr.skip(), sent
+                is_first = view.taken and not taken
+                taken = taken or view.taken
+                sent: Any = "" if view.settled else text if taken else gr.skip()
+                yield *wire.shown.fill(view), "" if is_first else gr.skip(), sent
 
     async def give_back(text: str, sent: str) -> Outputs:
         return (gr.skip() if (text or "").strip() or not sent else sent), ""

@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 E = TypeVar("E")
 
 CLOSE_SECONDS = 5.0
-FIRST = 0.01  # seconds between the first two batches; doubled from one to the next
+FIRST = 0.05  # seconds between the first two batches, some frames of a screen; then doubled
 HELD = 0.06  # seconds that the first batch may wait for what `awaited` says: a screen less to paint
 
 
@@ -61,10 +61,10 @@ class Stream(Generic[E]):
             yield batch
             gap = FIRST
             while not ended:
+                await asyncio.sleep(min(gap, self._interval))
+                gap *= 2
                 batch, ended = await self._batch(self._pulse)
                 yield batch
-                await asyncio.sleep(0 if ended else min(gap, self._interval))
-                gap *= 2
             if self._error is not None:
                 raise self._error
         finally:
