@@ -35,13 +35,15 @@ class Excerpt:
 
 def find_excerpts(question: str, entry: Entry, *, most: int = 2) -> tuple[Excerpt, ...]:
     """Return the pieces that share the most with the question, in the guide's order; at least two
-    words, or one that tells something by itself, must be shared. What stands in the fix's first
-    lines is left out."""
+    words, or one that tells something by itself, must be shared. What the fix shows anyway is left
+    out: of a question's answer, all."""
+    if entry.kind != "error":
+        return ()
     title = set(shared_words(entry.title, question))
-    shown = {*split_prose(entry.solution)[:1], *map(plain_markdown, entry.causes)}
+    shown = plain_markdown(" ".join((entry.solution, *entry.causes, entry.check)))
     found = []
     for number, piece in enumerate(_pieces(entry)):
-        if piece in shown or plain_markdown(piece) in shown:
+        if plain_markdown(piece) in shown:
             continue
         shared = [word for word in shared_words(piece, question) if is_harmless(word)]
         own = [word for word in shared if word not in title]
@@ -52,15 +54,6 @@ def find_excerpts(question: str, entry: Entry, *, most: int = 2) -> tuple[Excerp
             found.append((score, -number, Excerpt(piece, ordered)))
     best = sorted(found, key=lambda one: one[:2], reverse=True)[:most]
     return tuple(excerpt for _, _, excerpt in sorted(best, key=lambda one: -one[1]))
-
-
-def find_symptom(question: str, entry: Entry) -> Excerpt | None:
-    """The symptom of the entry that shares most words with the question, two at least."""
-    found = [(s, shared_words(s, question)) for s in entry.symptoms]
-    symptom, shared = max(found, key=lambda one: len(one[1]), default=("", ()))
-    if len(shared) < 2:
-        return None
-    return Excerpt(plain_markdown(symptom), tuple(filter(is_harmless, shared)))
 
 
 def is_name(word: str) -> bool:

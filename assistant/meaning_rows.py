@@ -427,11 +427,6 @@ ROWS: tuple[MeaningRow, ...] = tuple(
 DETAILS: tuple[MeaningRow, ...] = tuple(
     _rows(
         (
-            r"No module named '?(?P<package>[A-Za-z_][\w-]*)'?(?!\.)",
-            "After installing {package} for that very Python and starting the kernel anew, this "
-            "line goes through.",
-        ),
-        (
             r"(?:(?<![\w-])(?P<package>[\w-]{1,60}) (?:library|package)s? but it was not found|"
             r"were not found in "
             r"your environment: (?P<other>[\w-]+))",

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from assistant.events import Sentence
 from assistant.evidence import contradicts, relevant_clues
-from assistant.excerpts import find_excerpts, find_symptom, is_name
+from assistant.excerpts import find_excerpts, is_name
 from assistant.fitting import Fit, fit_cause
 from assistant.followup import read_apart
 from assistant.meanings import explain_exception, explain_words
@@ -34,14 +34,14 @@ def tell(
 ) -> tuple[Sentence, ...]:
     """Return at most six cited sentences; `others` are the next best matches."""
     exception = query.exception
-    said = (
-        [*_failure(query, exception, entry)]
+    said = [*_checked(query, entry, findings), *_cause(query, entry, findings)]
+    said += (
+        _failure(query, exception, entry)
         if exception is not None
-        else [*_observation(query.text, query, entry, most=2)]
+        else _observation(query.text, query, entry, most=2)
     )
     if exception is not None and query.words:
-        said += [*_observation(query.words, query, entry, most=1)]
-    said += [*_checked(query, entry, findings), *_cause(query, entry, findings)]
+        said += _observation(query.words, query, entry, most=1)
     said += _next(query, entry, others)
     true = [one for one in said if not contradicts(one.text, query, findings)]
     return tuple(true[:_MOST])
@@ -51,11 +51,12 @@ def tell(
 
 
 def _failure(query: Query, exception: ExceptionText, entry: Entry) -> Iterator[Sentence]:
-    """Where it stopped, where it was raised, what the message means."""
+    """The learner's own line (the case says where it is), where it was raised, what it means."""
     frames = exception.frames
     own = next((frame for frame in reversed(frames) if frame.own), None)
     if own is not None:
-        yield Sentence(_place(own), (_find_line(query, own),))
+        if own.code and is_harmless(own.code):
+            yield Sentence(f"The line: {as_code(own.code)}.", (_find_line(query, own),))
         if not frames[-1].own:
             yield Sentence(_route(frames[-1]), (_find_line(query, frames[-1]),))
     meant = [(one, text) for one in _chain(query) for text in explain_exception(one)][:2]
@@ -68,11 +69,6 @@ def _chain(query: Query) -> Iterator[ExceptionText]:
     exceptions = [query.exception, *reversed(query.exceptions[-_LOOKED_AT:])]
     known = (one for one in exceptions if one is not None and explain_exception(one))
     yield from itertools.islice(known, 1)
-
-
-def _place(own: Frame) -> str:
-    code = f", at {as_code(own.code)}" if own.code and is_harmless(own.code) else ""
-    return f"Your code stopped in {as_code(_short(own.file))}, line `{own.line}`{code}."
 
 
 def _route(last: Frame) -> str:
@@ -106,11 +102,6 @@ def _observation(words: str, query: Query, entry: Entry, *, most: int) -> Iterat
     meanings = explain_words(words) if query.exception is None else ()
     for meaning in meanings:
         yield Sentence(meaning.text, (_line(query, meaning.start), entry.id))
-    symptom = find_symptom(words, entry)
-    if not meanings and query.exception is None and symptom is not None and len(symptom.named) > 1:
-        named = " and ".join(map(as_code, symptom.named[:2]))
-        text = f"You speak of {named}; the guide lists the symptom: {symptom.text.rstrip('.')}."
-        yield Sentence(text, (entry.id, _find_words(query, symptom.named)))
     for excerpt in find_excerpts(words, entry, most=most):
         if query.exception is not None and not is_name(excerpt.named[0]):
             continue  # beside an error, plain words of a log say little
@@ -170,13 +161,13 @@ _LEANS = re.compile(
 
 
 def _apart(query: Query, entry: Entry) -> str:
-    """The guide's words on telling it apart: what speaks of this text, else the beginning."""
+    """The guide's words on telling it apart that speak of this text, '' if none do."""
     sentences = split_prose(read_apart(entry))
     if not sentences:
         return ""
     place = max(range(len(sentences)), key=lambda n: len(shared_words(sentences[n], query.text)))
     if not shared_words(sentences[place], query.text):
-        place = 0
+        return ""
     first = place - 1 if place and _LEANS.match(sentences[place]) else place
     chosen = " ".join(sentences[first : place + 1])
     if first == place == 0 and len(chosen) < _APART / 2:

@@ -107,8 +107,6 @@ async def test_the_model_cannot_contradict_a_probe() -> None:
     said = " ".join(event.text for event in told)
     assert not any(words in said for words in ("not found", "installing"))
     assert Sentence("A check found: timm 1.0 is there.", ("packages",)) in told
-    plain = [e.text for e in await collect(make(FakeBackend())) if isinstance(e, Sentence)]
-    assert "After installing" in " ".join(plain), "without a check they may say so"
 
 
 def test_a_ruled_out_match_is_demoted_once() -> None:
