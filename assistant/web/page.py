@@ -129,9 +129,9 @@ def _lay_out(room: Room) -> tuple[Shown, Parts]:
     with gr.Row(elem_classes="buttons"):
         send = gr.Button("Send", variant="primary", elem_id="send", min_width=120)
         stop = gr.Button("Stop", variant="stop", elem_id="stop", min_width=120)
-        clear = gr.Button("New conversation", min_width=120)
-        gr.Button("Add a file", min_width=120, elem_id="file")  # files.js does it
-        gr.Button("Help packet", link="packet.md", min_width=120, elem_id="packet")
+        clear = gr.Button("New conversation", size="sm", min_width=120)
+        gr.Button("Add a file", size="sm", min_width=120, elem_id="file")  # files.js does it
+        gr.Button("Help packet", link="packet.md", size="sm", min_width=120, elem_id="packet")
     gr.Markdown(
         "Nothing helps? The help packet is a file for an instructor: what you asked, what was "
         "found and tried. Passwords and tokens are masked.",
