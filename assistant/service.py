@@ -145,9 +145,8 @@ class Assistant:
                 yield event
             answer.mark("probe", began)
             if query.kind == "empty":
-                async for event in self._revise_last(answer):
+                async for event in self._join_last(answer):
                     yield event
-                yield self._probed_turn(answer)
                 return
         pasted = await self._run(self._prober.read_pasted, query.text)
         answer.findings.extend(pasted)
@@ -155,9 +154,8 @@ class Assistant:
         if answer.findings and alone:
             for finding in answer.findings:
                 yield Probed(finding)
-            async for event in self._revise_last(answer):
+            async for event in self._join_last(answer):
                 yield event
-            yield self._probed_turn(answer)
             return
         if pasted:
             rest = await self._run(read_query, _without_documents(query.text))
@@ -166,10 +164,8 @@ class Assistant:
         for line in query.notices:
             yield Notice(line)
         if query.kind in {"empty", "smalltalk"}:
-            for line in (EMPTY,) if query.kind == "empty" else ABOUT:
-                answer.sentences.append(line)
-                yield Sentence(line)
-            yield self._done(answer)
+            for event in self._talk(answer):
+                yield event
             return
         for finding in pasted:
             yield Probed(finding)
@@ -188,6 +184,21 @@ class Assistant:
         await self._explaining.aclose()
         self._checking.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # --- what asks nothing ----------------------------------------------------------------------
+
+    def _talk(self, answer: Progress) -> Iterator[Event]:
+        """A fixed answer to a greeting, a question about us, or nothing at all."""
+        for line in (EMPTY,) if answer.query.kind == "empty" else ABOUT:
+            answer.sentences.append(line)
+            yield Sentence(line)
+        yield self._done(answer)
+
+    async def _join_last(self, answer: Progress) -> AsyncIterator[Event]:
+        """Findings alone: they belong to the last question, and may change its answer."""
+        async for event in self._revise_last(answer):
+            yield event
+        yield self._probed_turn(answer)
 
     # --- stages --------------------------------------------------------------------------------
 
