@@ -18,7 +18,7 @@ E = TypeVar("E")
 
 CLOSE_SECONDS = 5.0
 FIRST = 0.05  # seconds between the first two batches, some frames of a screen; then doubled
-HELD = 0.06  # seconds that the first batch may wait for what `awaited` says: a screen less to paint
+HELD = 0.06  # seconds that the first batch may wait for what `awaited` says: one screen less
 
 
 class Stream(Generic[E]):
@@ -72,15 +72,15 @@ class Stream(Generic[E]):
             await asyncio.wait({self._task}, timeout=CLOSE_SECONDS)
 
     async def _first(self) -> tuple[tuple[E, ...], bool]:
-        """What comes in until something that is waited for is among it, for a short time only."""
-        events: tuple[E, ...] = ()
-        ended = False
+        """What comes first; if nothing that is waited for is among it, what comes shortly after."""
+        events, ended = await self._batch(self._pulse)
         until = time.monotonic() + HELD
-        while not ended and (left := until - time.monotonic()) > 0:
+        while not ended and not any(map(self._awaited, events)):
+            left = until - time.monotonic()
+            if left <= 0:
+                break
             more, ended = await self._batch(left)
             events += more
-            if any(map(self._awaited, more)):
-                break
         return events, ended
 
     async def _batch(self, seconds: float) -> tuple[tuple[E, ...], bool]:
