@@ -16,7 +16,6 @@ from assistant.answer import abstention, prompt_of, tailor
 from assistant.errors import AssistantError
 from assistant.events import Dropped, Event, Loading, Notice, Sentence
 from assistant.evidence import contradicts
-from assistant.followup import LEAST
 from assistant.progress import Progress
 from assistant.streaming import stream
 from assistant.telling import WRITER, tell
@@ -24,6 +23,7 @@ from assistant.types import Backend, BackendStatus, Entry, Message, Turn
 
 _LOG = logging.getLogger(__name__)
 _ENOUGH = 2  # sentences of a model; with fewer, fixed ones speak as well
+_NEAR = 0.3  # confidence of another entry from which it is worth comparing with
 
 
 class Explaining:
@@ -123,7 +123,7 @@ class Explaining:
 
 def _find_words(answer: Progress, entry: Entry) -> tuple[Sentence, ...]:
     """Fixed sentences with this person's values, but for those that a finding speaks against."""
-    others = [match for match in answer.retrieval.matches[1:] if match.confidence >= LEAST]
+    others = [match for match in answer.retrieval.matches[1:] if match.confidence >= _NEAR]
     findings = answer.known_findings()
     return tuple(
         sentence
