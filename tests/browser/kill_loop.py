@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -136,7 +137,7 @@ def kill_loop(page: Page, server: Mortal, rounds: int, *, say: Callable[[str], N
         server.start()
         expect(page.locator("#away")).to_have_count(0)
         expect(resume).to_be_visible()
-        _assert_nothing_lost(shown, _shown(page))
+        _assert_nothing_lost(shown, page)
         assert "broken off" in bots.last.inner_text()
         assert box.input_value() == DRAFT
         say(f"round {number + 1}: {len(shown['questions'])} questions, all there")
@@ -161,13 +162,20 @@ def _shown(page: Page) -> dict[str, list[str]]:
     }
 
 
-def _assert_nothing_lost(before: dict[str, list[str]], after: dict[str, list[str]]) -> None:
-    for kind in before:
-        lost = list(before[kind])
-        for one in after[kind]:
-            if one in lost:
-                lost.remove(one)
-        assert not lost, f"lost {kind}: {lost}"
+def _assert_nothing_lost(before: dict[str, list[str]], page: Page) -> None:
+    """A browser may still be painting what has come back, so it is given some seconds."""
+    for _ in range(50):
+        lost = _find_lost(before, _shown(page))
+        if not lost:
+            return
+        page.wait_for_timeout(200)
+    raise AssertionError(f"lost: {lost}")
+
+
+def _find_lost(before: dict[str, list[str]], after: dict[str, list[str]]) -> list[str]:
+    """Each text once for each time that it stands in `before` more often than in `after`."""
+    missing = (Counter(before[kind]) - Counter(after[kind]) for kind in before)
+    return [text for one in missing for text in one.elements()]
 
 
 def main() -> None:
