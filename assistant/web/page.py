@@ -257,7 +257,7 @@ def _wire_rest(wire: Wire, parts: Parts, page: gr.Blocks) -> None:
     for button, (_, text) in zip(parts.examples, EXAMPLES, strict=True):
         button.click(_example(text), None, parts.box, **QUIET)
     timer = gr.Timer(STATUS_SECONDS)
-    gr.on([page.load, timer.tick], status, None, [shown.status, timer], **QUIET)
+    timer.tick(status, None, [shown.status, timer], **QUIET)  # opening the page shows it too
     page.unload(close)
 
 

@@ -90,7 +90,11 @@ def lay_out_target() -> tuple[gr.Dropdown, dict[str, gr.Button], gr.Button]:
         "Look at this computer (each button reads only, and says what):", elem_classes="hint"
     )
     with gr.Row(elem_classes="buttons"):
-        quick = {row: gr.Button(label, min_width=120) for row, label in QUICK.items()}
+        # they can be pressed once the page has its permits: an earlier click would be refused
+        quick = {
+            row: gr.Button(label, min_width=120, interactive=False, elem_id=f"quick-{row}")
+            for row, label in QUICK.items()
+        }
     with gr.Row(elem_id="where"):
         target = gr.Dropdown([], label="Which Python to look at", scale=4)
         refresh = gr.Button("Refresh the list", size="sm", scale=1, min_width=120)
@@ -191,10 +195,11 @@ def _wire_target(
         return [(one.label or one.name, one.name) for one in await room.checks.targets()]
 
     async def opened(request: gr.Request) -> Outputs:
+        found = await choices()  # first: what is asked meanwhile must stand in the view
         view = await room.open(visitor(request))
         values = list(shown.fill(view))
-        values[place] = chooser(view, await choices())
-        return tuple(values)
+        values[place] = chooser(view, found)
+        return *values, *(gr.Button(interactive=True) for _ in parts.quick)
 
     async def refresh(request: gr.Request) -> Outputs:
         found = await choices()
@@ -209,7 +214,7 @@ def _wire_target(
     async def renew(request: gr.Request) -> Outputs:
         return shown.fill_permits(await room.renew(visitor(request)))
 
-    page.load(opened, None, shown.all, **QUIET)
+    page.load(opened, None, [*shown.all, *parts.quick.values()], **QUIET)
     parts.refresh.click(refresh, None, [shown.target, *shown.permit_boxes], **QUIET)
     shown.target.input(aim, shown.target, shown.permit_boxes, **QUIET)
     gr.Timer(PERMIT_SECONDS).tick(renew, None, shown.permit_boxes, **QUIET)

@@ -282,6 +282,24 @@ def test_each_probe_button_runs_its_probe_and_can_be_pressed_again(page, serve):
     assert probes == ["gpu", "memory", "packages", "environment", "gpu"]
 
 
+def test_a_check_can_be_pressed_once_the_page_may_run_it(page, serve):
+    """A click before the page has its permits would be refused, or be painted over."""
+    looked = threading.Event()
+
+    class Slow(FakeAssistant):
+        def targets(self):
+            looked.wait(20)
+            return super().targets()
+
+    fake = Slow()
+    page.goto(serve(fake))
+    expect(button(page, "GPU")).to_be_disabled()
+    looked.set()
+    button(page, "GPU").click()  # waits until it can be pressed
+    expect(page.get_by_text("Looked at: the assistant's own Python")).to_have_count(1)
+    assert [call.probe for call in fake.calls] == ["gpu"]
+
+
 def test_a_probe_looks_at_the_chosen_python(page, serve):
     fake = FakeAssistant(targets=TARGETS)
     open_page(page, serve(fake))
