@@ -16,14 +16,17 @@ from assistant.types import Status
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What decides whether the first match can be trusted; scores about 0..1, flags 0 or 1."""
+    """What decides whether the first match can be trusted; scores about 0..1, flags 0 or 1.
+
+    `against`: the message is known to be of another fault, so no likeness makes it an answer.
+    """
 
     score: float
     margin: float
     mass: float
     none: float
     exact: float
-    foreign: float
+    against: float
     words: float
     words_none: float
     nearest: float
@@ -47,7 +50,8 @@ class Calibration:
         total = self.bias
         for field, value in zip(fields(features), astuple(features), strict=True):
             total += self.weights.get(field.name, 0.0) * value
-        return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, total))))
+        confidence = 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, total))))
+        return min(confidence, 0.9 * self.likely) if features.against else confidence
 
     def status(self, confidence: float) -> Status:
         """Answer, likely, or abstain, by the thresholds."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -111,7 +111,7 @@ def load_library(names: Sequence[str]) -> Library:
                     f"Entry '{entry.id}' is in {Path(first.file).name} and in "
                     f"{Path(entry.file).name}; the first one counts."
                 )
-    phrases = _join(load_phrases(), frozenset(entries))
+    phrases = _join(load_phrases(), entries)
     digest = hashlib.sha256()
     for guide in guides:
         digest.update(os.fsencode(guide.file) + b"\0" + guide.text.encode() + b"\0")
@@ -120,13 +120,15 @@ def load_library(names: Sequence[str]) -> Library:
     return Library(guides, entries, phrases, tuple(notices), digest.hexdigest()[:16])
 
 
-def _join(phrases: Sequence[Phrase], known: frozenset[str]) -> tuple[Phrase, ...]:
+def _join(phrases: Sequence[Phrase], known: Mapping[str, Entry]) -> tuple[Phrase, ...]:
     """Phrases of entries that are not loaded speak for abstaining, but only beside a guide of the
     course module, for which they were written: another may answer them under another name."""
+    own = {(entry.id, text) for entry in known.values() for text in entry.symptoms}
+    phrases = [phrase for phrase in phrases if (phrase.id, phrase.text) not in own]
     ids = {id_ for _, id_ in _id_table().items()}
-    if len(ids & known) * 2 < len(ids):
+    if len(ids & known.keys()) * 2 < len(ids):
         return tuple(phrase for phrase in phrases if not phrase.id or phrase.id in known)
-    return tuple(p if p.id in known else Phrase("", p.text) for p in phrases)
+    return tuple(p if p.id in known else Phrase("", p.text, firm=p.firm) for p in phrases)
 
 
 def find_problems(guides: Sequence[Guide]) -> tuple[Problem, ...]:
@@ -158,10 +160,15 @@ def file_stamp(names: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
 
 
 def load_phrases() -> tuple[Phrase, ...]:
-    """The shipped texts in many people's words, and the ones that no entry answers (id '')."""
+    """The shipped texts in many people's words, the ones that no entry answers (id ''), and what
+    the shipped entries are about: beside another guide of the module they speak for the entry of
+    the same id, and for abstaining where that guide has none."""
     folder = _knowledge_folder()
     phrases = [Phrase(row["id"], row["text"]) for row in _json_lines(folder / "phrases.jsonl")]
     phrases.extend(Phrase("", row["text"]) for row in _json_lines(folder / "decoys.jsonl"))
+    for path in _markdown_in(folder):
+        for entry in read_guide(path).entries:
+            phrases.extend(Phrase(entry.id, text, firm=True) for text in entry.symptoms)
     return tuple(phrases)
 
 

@@ -38,7 +38,7 @@ def build_passages(entries: Mapping[str, Entry], phrases: Sequence[Phrase]) -> t
         passages.extend(Passage(entry.id, text, "symptom") for text in entry.symptoms)
         about = plain(" ".join(entry.causes)) or _plain(plain(entry.body))
         passages.append(Passage(entry.id, f"{entry.title}. {about}"[:_LONGEST], "explanation"))
-    passages.extend(Passage(p.id, p.text, "phrase") for p in phrases)
+    passages.extend(Passage(p.id, p.text, "symptom" if p.firm else "phrase") for p in phrases)
     return tuple(passages)
 
 

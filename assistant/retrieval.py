@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +36,14 @@ _KNOWN_FOREIGN = frozenset(
     (
         "missing-module broken-file process-killed missing-file "
         "missing-library http-status label-out-of-range numpy-abi "
-        "torchvision-operator weights-only image-not-read no-kernel-image device-mismatch"
+        "torchvision-operator weights-only image-not-read no-kernel-image device-mismatch "
+        "shadowed-module missing-name"
     ).split()
 )
 _SHOWN = 5
+_BLOCKS = 6  # paragraphs; more of them are a document, and each costs an encoding
+_BLOCK_WORDS = 4
+_BLANK = re.compile(r"\n\s*\n")
 # Fitting takes n³ steps and 8·n² bytes: 20 s and 1.2 GB for 12,000 passages (2 cores).
 _LEARNED = 12_000
 
@@ -81,7 +86,7 @@ class HybridRetriever:
         self._titles = {
             id_: families
             for id_, entry in entries.items()
-            if (families := {s.family: s.key for s in text_signatures(entry.title)})
+            if (families := {s.family: s.key for s in _of_kinds(entry.title)})
         }
 
     def with_dense(self, index: PassageIndex, encoder: Encoder) -> HybridRetriever:
@@ -120,13 +125,25 @@ class HybridRetriever:
         return view.ranked[0], view.features
 
     def _look(self, query: Query, *, dense: bool) -> _View:
-        """Everything that is computed about a query, entries ranked."""
-        text = self._speller.mend(search_text(query))
-        kernel = self._lexical.cosines(text)
-        ranker, cosines = self._ranker, None
+        """Everything that is computed about a query, entries ranked.
+
+        Of a text in several paragraphs the one counts that tells most, if it alone tells more than
+        the whole: words of greeting and thanks around a question say nothing of it.
+        """
+        parts = _parts(query)
+        texts = [self._speller.mend(search_text(part)) for part in parts]
+        near: Sequence[np.ndarray | None] = [None] * len(parts)
         if dense and self._dense is not None:
-            index, encoder, ranker = self._dense
-            cosines = index.similarities(encoder.encode([text]))[0]
+            index, encoder, _ = self._dense
+            near = list(index.similarities(encoder.encode(texts)))
+        views = [self._view(*one) for one in zip(parts, texts, near, strict=True)]
+        return max(views, key=lambda view: self._calibration.confidence(view.features))
+
+    def _view(self, query: Query, text: str, cosines: np.ndarray | None) -> _View:
+        kernel = self._lexical.cosines(text)
+        ranker = self._ranker
+        if cosines is not None and self._dense is not None:
+            ranker = self._dense[2]
             kernel = dense_kernel(cosines) + _LEXICAL_WEIGHT * kernel
         base = self._scores(ranker, kernel)
         signatures = query_signatures(query)
@@ -164,9 +181,6 @@ class HybridRetriever:
 
     def _decide(self, query: Query, view: _View) -> Retrieval:
         confidence = self._calibration.confidence(view.features)
-        if view.ranked and view.support.get(view.ranked[0], 0.0) < 0:
-            # the same kind of fault of something else, such as another missing package
-            confidence = min(confidence, self._calibration.likely * 0.9)
         matches = tuple(
             Match(
                 id=id_,
@@ -202,7 +216,8 @@ class HybridRetriever:
                     support[id_] = max(support[id_], weight * share)
         said = {s.family: {o.key for o in signatures if o.family == s.family} for s in signatures}
         for id_, families in self._titles.items():
-            if any(f in said and key not in said[f] for f, key in families.items()):
+            other = any(f in said and key not in said[f] for f, key in families.items())
+            if other and support.get(id_, 0.0) < 1.0:
                 support[id_] = -0.5
         return dict(support)
 
@@ -220,8 +235,6 @@ class HybridRetriever:
         words: np.ndarray,
     ) -> Features:
         top, none = self._at(ranked[0] if ranked else NONE), self._at(NONE)
-        families = [s for s in signatures if s.family != "message"]
-        foreign = bool(families) and not any(self._is_carried(s) for s in families)
         scores, others = base.copy(), base.copy()
         scores[none] = others[none] = others[top] = 0.0
         exact = support.get(ranked[0], 0.0) if ranked else 0.0
@@ -231,7 +244,7 @@ class HybridRetriever:
             margin=_first(base[top]) - float(others.max(initial=0.0)),
             none=_first(base[none]),
             exact=exact,
-            foreign=float(foreign and families[0].family in _KNOWN_FOREIGN),
+            against=float(exact < 0 or (exact == 0 and self._is_foreign(signatures))),
             words=_first(words[top]),
             words_none=_first(words[none]),
             nearest=self._nearest(ranked[0], cosines) if ranked else 0.0,
@@ -240,6 +253,15 @@ class HybridRetriever:
             unexplained=float(bool(query.exceptions) and exact == 0.0),
             dense=float(cosines is not None),
         )
+
+    def _is_foreign(self, signatures: Sequence[Signature]) -> bool:
+        """Whether the message is that of a fault which no entry here is about: a shipped entry's
+        that is not loaded, or one of a family that says what is wrong all by itself."""
+        families = [s for s in signatures if s.family != "message"]
+        if families and not any(self._is_carried(s) for s in families):
+            return families[0].family in _KNOWN_FOREIGN
+        carriers = self._carried.get(signatures[0].key, {}) if signatures else {}
+        return carriers.keys() == {NONE} and carriers[NONE] >= 1.0
 
     def _nearest(self, id_: str, cosines: np.ndarray | None) -> float:
         """Cosine of the nearest passage of an entry; 0 without a comparison by meaning."""
@@ -276,6 +298,23 @@ class _View:
     kernel: np.ndarray
 
 
+def _of_kinds(text: str) -> tuple[Signature, ...]:
+    """The signatures of known kinds of fault; a message is like no other one."""
+    return tuple(s for s in text_signatures(text) if s.family != "message")
+
+
+def _parts(query: Query) -> tuple[Query, ...]:
+    """The query, then what each paragraph (or each of a few lines) of a text in words asks."""
+    if query.exceptions:
+        return (query,)
+    blocks = _BLANK.split(query.text.strip())
+    blocks = blocks if len(blocks) > 1 else blocks[0].splitlines()
+    if not 2 <= len(blocks) <= _BLOCKS:
+        return (query,)
+    longer = [block for block in blocks if len(block.split()) >= _BLOCK_WORDS]
+    return (query, *(replace(query, text=block, words=block) for block in longer))
+
+
 def _carried_signatures(
     entries: Mapping[str, Entry], passages: Sequence[Passage]
 ) -> dict[str, dict[str, float]]:
@@ -287,7 +326,8 @@ def _carried_signatures(
     firm: dict[str, set[str]] = defaultdict(set)
     mentions: dict[str, Counter[str]] = defaultdict(Counter)
     for passage in passages:
-        around = entries[passage.id].title if passage.side == "symptom" else ""
+        entry = entries.get(passage.id) if passage.side == "symptom" else None
+        around = entry.title if entry else ""
         for signature in text_signatures(passage.text, around=around):
             if signature.family == "message" and passage.side == "phrase":
                 continue

@@ -72,12 +72,23 @@ ROWS: tuple[SignatureRow, ...] = (
         r"UnpicklingError|unexpected EOF|file in archive is not in a subdirectory",
         context=rf"{_SAM_FILE}|build_sam|sam_model_registry",
     ),
+    # 'timm' is not a package: a file of the learner's own has that name
+    _row(
+        "shadowed-module",
+        r"No module named '[\w.]+'; '(?P<value>\w+)' is not a package|"
+        r"from partially initialized module '(?P<v2>\w+)",
+    ),
+    # cannot import name 'YOLOv10' from 'ultralytics': the package is there, too old or too new
+    _row(
+        "missing-name",
+        r"cannot import name '\w+' from '(?P<value>[A-Za-z_]\w*)",
+        unless=r"\(unknown location\)",  # an empty folder of that name: not there at all
+    ),
     # No module named 'ultralytics.yolo': the package is there, its part is not, so it is another
     # fault than the missing package (the whole dotted name is the value)
     _row(
         "missing-module",
         r"No module named ['\"](?P<value>[A-Za-z_]\w*(?:\.\w+)+)",
-        unless=r"; '\w+' is not a package",
     ),
     # No module named 'segment_anything'
     _row("missing-module", rf"No module named ['\"]?{_MODULE}"),

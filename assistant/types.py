@@ -119,10 +119,14 @@ class Guide:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A text in somebody's words that entry `id` answers; `id` '' marks one that no entry does."""
+    """A text in somebody's words that entry `id` answers; `id` '' marks one that no entry does.
+
+    `firm`: it is the title or a symptom of a shipped entry, so its message is that entry's own.
+    """
 
     id: str
     text: str
+    firm: bool = False
 
 
 # --- what was asked --------------------------------------------------------------------------

@@ -89,20 +89,6 @@ def test_a_look_alike_is_not_answered_by_the_module_guide(
     assert not (fast.exact and _is_of_the_module(library, fast))
 
 
-# (message, what answers it although it is about something else)
-KNOWN_WRONG = [
-    ("ImportError: cannot import name 'RTDETR' from 'ultralytics'", "missing-ultralytics"),
-    ("FileNotFoundError: No such file or directory: 'sam_hq_vit_l.pth'", "sam-checkpoint-missing"),
-    ("urllib.error.HTTPError: HTTP Error 502: Bad Gateway", "model-download-forbidden"),
-]
-
-
-@pytest.mark.parametrize(("text", "actual"), KNOWN_WRONG)
-def test_known_wrong(retriever: Retriever, text: str, actual: str) -> None:
-    found = retriever.search(read_query(text))
-    assert (found.matches[0].id, found.status != "abstain") == (actual, True)
-
-
 def _is_of_the_module(library: Library, found: Retrieval) -> bool:
     return Path(library.entries[found.matches[0].id].file).name.startswith("module")
 
