@@ -6,11 +6,14 @@ The one entrance for everything that a person hands over; nothing behind it sees
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import cache
 
 from assistant.facts import find_facts
 from assistant.inputs import CleanText, clean_text
+from assistant.lines import Lines
 from assistant.redact import redact
-from assistant.tracebacks import iter_lines, parse_exceptions, pick_cause, strip_prefix
+from assistant.tracebacks import parse_exceptions, pick_cause
 from assistant.types import ExceptionText, Query, QueryKind
 from assistant.unwrap import unwrap
 
@@ -72,7 +75,7 @@ _HEAD, _TAIL = 300, 700  # lines
 _MACHINE_LINE = re.compile(
     r"^\s*(?:File \"|Traceback|\^|~|-{3,}|={3,}|\.{3}|[│╭╰┃]|>>>|\$ |In \[|\d+\s|-+>|"
     r"Cell In|The above exc|During handling|\+-|Exception ignored |Exception in thread |"
-    r"Process \S{1,40}:$|Task exception was never|future: <|(?:Current t|T)hread 0x|"
+    r"Process \S{1,40}:$|Task exception was never|future: <|(?:Current t|T)hread \dx|"
     r"\S{1,80}RemoteTraceback:)"
     r"|^\s{4,}\S|^\W*$"
 )
@@ -83,18 +86,20 @@ def _words(text: str, exceptions: tuple[ExceptionText, ...]) -> str:
     if not exceptions:
         return text.strip()
     kept, index, traceback_open = [], 0, False
-    lines = list(iter_lines(text))
+    lines = Lines(text)
+    places: Sequence[int] = range(len(lines))
     if len(lines) > _HEAD + _TAIL:  # nobody writes in the middle of a long log
-        lines = [*lines[:_HEAD], *lines[-_TAIL:]]
-    for line in lines:
-        bare = strip_prefix(line)
-        while index < len(exceptions) and exceptions[index].end <= line.start:
+        places = [*places[:_HEAD], *places[-_TAIL:]]
+    is_machine_line = cache(_is_machine_line)
+    for at in places:
+        bare, form = lines[at], lines.forms[at]
+        while index < len(exceptions) and exceptions[index].end <= bare.end - len(form):
             index += 1
         inside = index < len(exceptions) and exceptions[index].start <= bare.start
         if inside or "Traceback (most" in bare.text:
             traceback_open = "Traceback (most" in bare.text
-        elif not traceback_open and not _is_machine_line(line.text, bare.text):
-            kept.append(line.text.strip())
+        elif not traceback_open and not is_machine_line(form, lines.bare[form]):
+            kept.append(lines.rows[at].strip())
     return "\n".join(kept).strip()
 
 
