@@ -65,6 +65,12 @@ ROWS: tuple[FactRow, ...] = (
         r"(?:No matching distribution found for|Unable to locate package) "
         r"(?P<missing_package>[A-Za-z0-9][\w.+-]{0,80})",
     ),
+    # pip, where there are other versions: "(from versions: 1.16.0, 1.17.0)"
+    _row(
+        "satisfies the requirement ",
+        r"satisfies the requirement (?P<missing_version>[A-Za-z0-9][^\s(]{1,120}) "
+        r"\(from versions: (?!none\))",
+    ),
     _row(
         "PackagesNotFoundError: ",
         r"PackagesNotFoundError: [^\n]{0,120}\n\s{0,40}(?:\n\s{0,40})?- (?P<missing_package>"
@@ -306,14 +312,15 @@ ROWS: tuple[FactRow, ...] = (
         " total capacity; ",
         rf"(?P<memory_total>{_BYTES}) total capacity; (?P<memory_in_use>{_BYTES}) already",
     ),
-    # kernel: "Killed process 4711 (python)"; Slurm: "Detected 1 oom-kill event(s)"
+    # kernel: "Killed process 4711 (python)", "oom-kill:constraint=…"; Slurm: "Detected 1 oom-kill
+    # event(s)"
     _row(
         "Killed process ",
         r"Killed process (?P<killed_pid>\d{1,9}),? \((?P<killed_process>[^)\n]{1,60})\)",
     ),
     _row(
-        " event",
-        r"Detected \d{1,6} (?P<killed_by>oom[-_]kill) event",
+        "oom-kill|oom_kill",
+        r"\b(?P<killed_by>oom[-_]kill)(?: event\b|:constraint=)",
     ),
     # Including non-PyTorch memory, this process has 14.50 GiB memory in use
     _row(

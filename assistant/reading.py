@@ -34,7 +34,7 @@ _ABOUT_US = re.compile(
     re.IGNORECASE,
 )
 _LOG_LINE = re.compile(
-    r"^[ \t]{0,40}(?:\[?\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|"
+    r"^[ \t]{0,40}(?:\[?\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\[ {0,6}\d{1,9}\.\d{6}\] |"
     r"\[?(?:INFO|WARN|WARNING|ERROR|DEBUG|CRITICAL)\b|"
     r"epoch\s*[\[ ]?\d+|image \d+/\d+|\d+: \d+x\d+ )",
     re.IGNORECASE | re.MULTILINE,
@@ -76,7 +76,13 @@ _MACHINE_LINE = re.compile(
     r"^\s*(?:File \"|Traceback|\^|~|-{3,}|={3,}|\.{3}|[│╭╰┃]|>>>|\$ |In \[|\d+\s|-+>|"
     r"Cell In|The above exc|During handling|\+-|Exception ignored |Exception in thread |"
     r"Process \S{1,40}:$|Task exception was never|future: <|(?:Current t|T)hread \dx|"
-    r"\S{1,80}RemoteTraceback:)"
+    r"\S{1,80}RemoteTraceback:|"
+    r"\S{1,300}\.py:\d{1,9}:(?:$| in \S{1,200}$| [\w.]{1,200}(?:Error|Exception|Exit)\b)|"
+    # pytest: "..F [100%]", "___ test_x ___", "FAILED test_x.py::test_x - …", "1 failed in 0.1s"
+    r"[.FEsxX]{1,200}\s{1,300}\[\s{0,3}\d{1,3}%\]$|_{3,}|(?:_ ){3,}|!{3,}|"
+    r"(?:FAILED|ERROR) \S{1,300}\.py\b|\d{1,6} (?:failed|passed|errors?)\b.{0,120} in [\d.]{1,9}s|"
+    r"platform \w{1,20} -- Python|(?:rootdir|plugins|configfile): |collected \d{1,6} items?\b|"
+    r"ImportError while importing test module)"
     r"|^\s{4,}\S|^\W*$"
 )
 

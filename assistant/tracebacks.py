@@ -54,9 +54,16 @@ _ARROW = re.compile(r"^-{2,}>\s?(?P<line>\d{1,9})?\s?(?P<code>.*)$")
 _RICH_FRAME = re.compile(
     r"^(?P<file>(?:/|~|[A-Za-z]:\\|<)[^\n]{0,300}?):(?P<line>\d{1,9}) in (?P<function>\S{1,200})"
 )
+# "test_shape.py:21: in count", "test_shape.py:21:" below its code, "test_shape.py:6: ValueError"
 _PYTEST_FRAME = re.compile(
+    r"^(?P<file>[\w./\\-]{1,300}\.py):(?P<line>\d{1,9}):"
+    r"(?: (?:in (?P<function>\S{1,200})|\w{1,100}))?$"
+)
+# the same with the whole last line, as --tb=line prints it; a warning is no failure
+_PYTEST_PLACE = re.compile(
     r"^(?P<file>[\w./\\-]{1,300}\.py):(?P<line>\d{1,9}): "
-    r"(?:in (?P<function>\S{1,200})|(?P<error>\w{1,100}))?$"
+    rf"(?P<name>(?![\w.]{{0,200}}Warning\b)(?:[A-Za-z_]\w{{0,80}}\.){{0,8}}\w{{0,80}}{_KNOWN}\w{{0,40}})"
+    r"(?:: (?P<message>.*))?$"
 )
 _LIBRARY = re.compile(
     r"site-packages|dist-packages|[/\\]lib[/\\]python\d|[/\\]Lib[/\\]|<frozen|<__array|"
@@ -138,6 +145,7 @@ def _may_tell(text: str) -> bool:
         or _LAST_LINE.match(stripped)
         or _LAST_LINE_BARE.match(stripped)
         or _frame_head(stripped)
+        or _PYTEST_PLACE.match(stripped)
         or _CRASH.match(text)
     )
 
@@ -159,6 +167,11 @@ def _read(lines: Lines, telling: Sequence[int]) -> Iterable[ExceptionText]:
             message = crash["message"].strip()
             start, end = lines[position].start, lines[position].end
             yield ExceptionText("", message, start, end, tuple(frames))
+            frames, in_traceback = [], False
+        elif (placed := _PYTEST_PLACE.match(text.strip())) and placed["message"]:
+            after = _message_end(lines, position)
+            there = _make(placed["file"], placed["line"], None, "")
+            yield _exception(lines, position, after, placed, [there])
             frames, in_traceback = [], False
         elif (frame := _frame(lines, position)) is not None:
             frames.append(frame)
@@ -209,11 +222,14 @@ def _message_end(lines: Lines, position: int) -> int:
 
 def _goes_on(lines: Lines, position: int, empty: int) -> bool:
     """Whether a message that began at `position` goes on after the empty line: with an indented
-    line, or because one of its further lines ended with a colon ("… WeightsUnpickler error: ")."""
+    line, or because the line before ended with a colon: with what comes after one of its further
+    lines ("… WeightsUnpickler error: "), with a list after the first (conda's "  - timm")."""
     following = lines[empty + 1].text if empty + 1 < len(lines) else ""
     if not following.strip() or _frame(lines, empty + 1) is not None:
         return False
-    is_open = empty > position + 1 and lines[empty - 1].text.endswith(":")
+    is_open = lines[empty - 1].text.endswith(":")
+    if is_open and empty == position + 1:
+        return following.startswith(("\t", "    ", "  - "))
     return following.startswith(("\t", "    ")) or (
         is_open and not _starts_something_else(following)
     )
@@ -223,9 +239,10 @@ def _pytest_place(lines: Lines, end: int, name: str) -> tuple[int, tuple[Frame, 
     """pytest names the place below the message, "test_shape.py:6: AssertionError": where to go
     on, and that frame."""
     for index in range(end, min(end + 3, len(lines))):
-        found = _PYTEST_FRAME.match(lines[index].text.strip())
-        if found and found["error"] == name.rpartition(".")[2]:
-            return index + 1, (_make(found["file"], found["line"], None, ""),)
+        found = _PYTEST_PLACE.match(lines[index].text.strip())
+        if found and found["name"].rpartition(".")[2] == name.rpartition(".")[2]:
+            code = _code_above(lines, index)
+            return index + 1, (_make(found["file"], found["line"], None, code),)
     return end, ()
 
 
@@ -234,12 +251,13 @@ _NEW = re.compile(
     r"\+-[+-]|[\w.-]{0,40}[@:~][^ ]{0,80}[$#] |\$ |>>> |In \[\d|Process \w|"
     r"\w{3} \d\d \d\d:\d\d|[IWEF]\d{4} \d\d:\d\d:\d\d|"
     r"\S{1,40} exited with code \d|\"{3}$|Exception ignored |Exception in thread |"
-    r"Task exception was never)"
+    r"\[end of output\]|Task exception was never)"
 )
 
 
 def _starts_something_else(text: str) -> bool:
-    if _NEW.match(text.strip()) or _HEAD in text:
+    stripped = text.strip()
+    if _NEW.match(stripped) or _HEAD in text or _PYTEST_PLACE.match(stripped):
         return True
     return not text.startswith((" ", "\t")) and bool(_LAST_LINE.match(text))
 
@@ -256,7 +274,7 @@ def _exception(
     return ExceptionText(
         name=last["name"],
         message=message,
-        start=lines[position].start,
+        start=lines[position].start + last.start("name"),
         end=lines[end - 1].end,
         frames=tuple(frames),
     )
@@ -268,7 +286,8 @@ def _frame(lines: Lines, position: int) -> Frame | None:
     if found is None:
         return None
     if found.re is not _IPY_FRAME:
-        code = _code_below(lines, position)
+        above = found.re is _PYTEST_FRAME and not found["function"]
+        code = _code_above(lines, position) if above else _code_below(lines, position)
         return _make(found["file"], found["line"], found["function"], code)
     file = found["file"] or found["cell"] or found["old"]
     number, code = _arrow_below(lines, position)
@@ -290,11 +309,30 @@ def _make(file: str, line: str | None, function: str | None, code: str) -> Frame
 
 
 def _code_below(lines: Lines, position: int) -> str:
+    """The line below the head of a frame, if it is set in further than that."""
     if position + 1 >= len(lines):
         return ""
-    text = lines[position + 1].text
-    indented = text.startswith((" ", "\t"))
-    return text.strip() if indented and not text.strip().startswith('File "') else ""
+    head, text = lines[position].text, lines[position + 1].text
+    code = text.lstrip()
+    deeper = len(text) - len(code) > len(head) - len(head.lstrip())
+    return code.rstrip() if deeper and not code.startswith('File "') else ""
+
+
+_MARKED = re.compile(r"^> {2,}\S")
+_BELOW_MARKED = re.compile(r"^(?:E {2}|\s*[\^~ ]*$)")
+
+
+def _code_above(lines: Lines, position: int) -> str:
+    """The line of code that pytest marks with ">" above the message and the place."""
+    place = lines[position]
+    quoted = place.start - (place.end - len(lines.rows[position]))
+    for at in range(position - 1, max(position - _MAX_MESSAGE_LINES, -1), -1):
+        row = lines.rows[at][quoted:]
+        if _MARKED.match(row):
+            return row[1:].strip()
+        if not _BELOW_MARKED.match(row):
+            break
+    return ""
 
 
 def _arrow_below(lines: Lines, position: int) -> tuple[str | None, str]:

@@ -31,7 +31,8 @@ _BEGINS = re.compile(
     r"(?:INFO|WARNING|ERROR|DEBUG|CRITICAL)\b|[│╭╰┃]|\[rank\d|E {3}|\d+ (?:failed|passed)|"
     r"\S{1,40} exited with|$)"
 )
-_RULER = re.compile(r"[-=─━_~^╮│┃╯]{3}$|[╮│┃╯]$")
+# A rule or a box, and IPython's head of a traceback, which is as long as its rule.
+_RULER = re.compile(r"[-=─━_~^╮│┃╯]{3}$|[╮│┃╯]$|Traceback \(most recent call last\)$")
 # A space, or a sign that closes something: no line begins with it.
 _NO_BEGINNING = re.compile(r" \S|[,.;:?!)\]}]")
 _LAST_LETTERS = re.compile(r"[A-Za-z]+$")
