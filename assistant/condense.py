@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from assistant.lines import line_forms
 from assistant.types import Query
 
 _WORDS = 700  # characters of what a person wrote around an exception
@@ -41,9 +42,12 @@ def condense(text: str) -> str:
     A long log that has nothing but such lines is treated like a short one.
     """
     lines = text.splitlines()
-    forms = [_NUMBER.sub("#", line[:_FORM]).strip() for line in lines]
+    alike = line_forms("\n".join(lines))[: len(lines)]  # of no line, none
+    kinds = {line: _NUMBER.sub("#", line[:_FORM]).strip() for line in set(alike)}
+    forms = [kinds[line] for line in alike]
     counts = Counter(form for form in forms if form)
-    noise = {n for n, line in enumerate(lines) if _is_noise(line, counts[forms[n]])}
+    noisy = {line for line, form in kinds.items() if _is_noise(line, counts[form])}
+    noise = {n for n, line in enumerate(alike) if line in noisy}
     if len(noise) >= _MANY:
         rest = [line for n, line in enumerate(lines) if n not in noise]
         if len(_LETTERS.findall(" ".join(rest))) >= 3:

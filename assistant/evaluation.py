@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from assistant.errors import InputError
-from assistant.inputs import read_bytes
+from assistant.inputs import PictureReader, read_bytes
 from assistant.types import Retrieval
 
 Search = Callable[[str], Retrieval]
@@ -55,10 +55,16 @@ class Outcome:
         return (self.answered and self.rank == 1) if self.case.gold else not self.answered
 
 
-def load_cases(paths: Sequence[Path], known: Collection[str] = ()) -> tuple[Case, ...]:
+def load_cases(
+    paths: Sequence[Path],
+    known: Collection[str] = (),
+    *,
+    read_picture: PictureReader | None = None,
+) -> tuple[Case, ...]:
     """Read JSON lines. Raises InputError with file and line for what is no case.
 
-    `known` are the ids of the loaded entries: of `gold_all` only those count.
+    `known` are the ids of the loaded entries: of `gold_all` only those count. `read_picture` reads
+    the cases whose `file` is a screenshot; without one such a case is refused.
     """
     cases = []
     for path in paths:
@@ -68,7 +74,7 @@ def load_cases(paths: Sequence[Path], known: Collection[str] = ()) -> tuple[Case
             raise InputError(f"The cases {path} cannot be read: {error}.") from error
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                cases.append(_case(line, path, number, known=known))
+                cases.append(_case(line, path, number, known=known, read_picture=read_picture))
     return tuple(cases)
 
 
@@ -173,15 +179,25 @@ def with_best_threshold(outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
     return best
 
 
-def _case(line: str, path: Path, number: int, *, known: Collection[str]) -> Case:
+def _case(
+    line: str,
+    path: Path,
+    number: int,
+    *,
+    known: Collection[str],
+    read_picture: PictureReader | None,
+) -> Case:
     try:
         row = json.loads(line)
         text = row.get("text")
         if text is None:
             file = path.parent / row["file"]
-            text = read_bytes(file.read_bytes(), name=file.name).text
+            data = file.read_bytes()
+            text = read_bytes(data, name=file.name, read_picture=read_picture).text
         gold = frozenset(row["gold"]) | (frozenset(row.get("gold_all", ())) & frozenset(known))
         return Case(str(row["id"]), str(text), gold, str(row.get("kind", "")))
+    except InputError as error:
+        raise InputError(f"{path}:{number}: {error}", hint=error.hint) from error
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise InputError(
             f"{path}:{number} is no case ({type(error).__name__}: {error}).",

@@ -23,7 +23,8 @@ _ANSI = re.compile(
 )
 # ("[31m" but neither "x[5m" nor "[12m 3s]")
 _LOST_ESCAPE = re.compile(
-    r"\[(?:\d{1,3};){1,6}\d{1,3}m|(?<![\w\])])\[\d{1,3}m(?! ?\d{1,2}s)|\[(?:0|39|49)m(?! ?\d{1,2}s)"
+    r"\[(?:(?:\d{1,3};){1,6}\d{1,3}m|(?<![\w\])]\[)\d{1,3}m(?! ?\d{1,2}s)|"
+    r"(?:0|39|49)m(?! ?\d{1,2}s))"
 )
 # Control codes but tab and newline; characters that hide or reorder (zero width, bidi, tags, BOM).
 _HIDDEN = re.compile(
@@ -85,7 +86,8 @@ def clean_text(raw: str) -> CleanText:
     text = raw.replace("\r\n", "\n").replace("\r", "\n")
     text = _ANSI.sub("", text)
     text = _LOST_ESCAPE.sub("", text)
-    text = _SURROGATE.sub("\ufffd", text)
+    if not text.isascii():
+        text = _SURROGATE.sub("\ufffd", text)
     hidden = _HIDDEN.sub("", text)
     if "\x00" in text:
         notices.append("Some unreadable (binary) characters were left out.")
@@ -135,6 +137,8 @@ def _is_picture(data: bytes) -> bool:
 
 
 def _normalise(text: str) -> str:
+    if text.isascii():
+        return text
     return "".join(unicodedata.normalize("NFC", piece) for piece in _PIECE.findall(text))
 
 

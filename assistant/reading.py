@@ -6,11 +6,14 @@ The one entrance for everything that a person hands over; nothing behind it sees
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import cache
 
 from assistant.facts import find_facts
 from assistant.inputs import CleanText, clean_text
+from assistant.lines import Lines
 from assistant.redact import redact
-from assistant.tracebacks import iter_lines, parse_exceptions, pick_cause, strip_prefix
+from assistant.tracebacks import parse_exceptions, pick_cause
 from assistant.types import ExceptionText, Query, QueryKind
 from assistant.unwrap import unwrap
 
@@ -31,7 +34,7 @@ _ABOUT_US = re.compile(
     re.IGNORECASE,
 )
 _LOG_LINE = re.compile(
-    r"^[ \t]{0,40}(?:\[?\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|"
+    r"^[ \t]{0,40}(?:\[?\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\[ {0,6}\d{1,9}\.\d{6}\] |"
     r"\[?(?:INFO|WARN|WARNING|ERROR|DEBUG|CRITICAL)\b|"
     r"epoch\s*[\[ ]?\d+|image \d+/\d+|\d+: \d+x\d+ )",
     re.IGNORECASE | re.MULTILINE,
@@ -72,8 +75,14 @@ _HEAD, _TAIL = 300, 700  # lines
 _MACHINE_LINE = re.compile(
     r"^\s*(?:File \"|Traceback|\^|~|-{3,}|={3,}|\.{3}|[│╭╰┃]|>>>|\$ |In \[|\d+\s|-+>|"
     r"Cell In|The above exc|During handling|\+-|Exception ignored |Exception in thread |"
-    r"Process \S{1,40}:$|Task exception was never|future: <|(?:Current t|T)hread 0x|"
-    r"\S{1,80}RemoteTraceback:)"
+    r"Process \S{1,40}:$|Task exception was never|future: <|(?:Current t|T)hread \dx|"
+    r"\S{1,80}RemoteTraceback:|"
+    r"\S{1,300}\.py:\d{1,9}:(?:$| in \S{1,200}$| [\w.]{1,200}(?:Error|Exception|Exit)\b)|"
+    # pytest: "..F [100%]", "___ test_x ___", "FAILED test_x.py::test_x - …", "1 failed in 0.1s"
+    r"[.FEsxX]{1,200}\s{1,300}\[\s{0,3}\d{1,3}%\]$|_{3,}|(?:_ ){3,}|!{3,}|"
+    r"(?:FAILED|ERROR) \S{1,300}\.py\b|\d{1,6} (?:failed|passed|errors?)\b.{0,120} in [\d.]{1,9}s|"
+    r"platform \w{1,20} -- Python|(?:rootdir|plugins|configfile): |collected \d{1,6} items?\b|"
+    r"ImportError while importing test module)"
     r"|^\s{4,}\S|^\W*$"
 )
 
@@ -83,18 +92,20 @@ def _words(text: str, exceptions: tuple[ExceptionText, ...]) -> str:
     if not exceptions:
         return text.strip()
     kept, index, traceback_open = [], 0, False
-    lines = list(iter_lines(text))
+    lines = Lines(text)
+    places: Sequence[int] = range(len(lines))
     if len(lines) > _HEAD + _TAIL:  # nobody writes in the middle of a long log
-        lines = [*lines[:_HEAD], *lines[-_TAIL:]]
-    for line in lines:
-        bare = strip_prefix(line)
-        while index < len(exceptions) and exceptions[index].end <= line.start:
+        places = [*places[:_HEAD], *places[-_TAIL:]]
+    is_machine_line = cache(_is_machine_line)
+    for at in places:
+        bare, form = lines[at], lines.forms[at]
+        while index < len(exceptions) and exceptions[index].end <= bare.end - len(form):
             index += 1
         inside = index < len(exceptions) and exceptions[index].start <= bare.start
         if inside or "Traceback (most" in bare.text:
             traceback_open = "Traceback (most" in bare.text
-        elif not traceback_open and not _is_machine_line(line.text, bare.text):
-            kept.append(line.text.strip())
+        elif not traceback_open and not is_machine_line(form, lines.bare[form]):
+            kept.append(lines.rows[at].strip())
     return "\n".join(kept).strip()
 
 

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from functools import partial
 
+from assistant.lines import outline
+
 
 @dataclass(frozen=True, slots=True)
 class SecretRule:
@@ -238,6 +240,8 @@ RULES: tuple[SecretRule, ...] = (
     _rule("assigned_secret", "sig=", r"\bsig=(?P<secret>[A-Za-z0-9%+/=]{20,})"),
 )
 
+# each hint as an outline has it, and the number of its rule
+_HINTS = tuple((outline(hint), n) for n, rule in enumerate(RULES) for hint in rule.hints)
 _PASSES = 4  # a mark may bring to light what stood glued to a secret
 _MARK = re.compile(r"<REDACTED:[a-z_]{1,30}>")
 
@@ -246,10 +250,9 @@ def redact(text: str) -> str:
     """Return `text` with every secret that a rule knows replaced by `<REDACTED:kind>`."""
     for _ in range(_PASSES):
         before = text
-        folded = text.casefold()
-        for rule in RULES:
-            if not any(hint in folded for hint in rule.hints):
-                continue
+        folded = outline(text).casefold()
+        for number in sorted({number for hint, number in _HINTS if hint in folded}):
+            rule = RULES[number]
             text = rule.pattern.sub(partial(_mask, rule.kind), text)
         if text == before:
             break

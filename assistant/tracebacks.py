@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from assistant.lines import Lines
 from assistant.types import ExceptionText, Frame
 
 # --- rows --------------------------------------------------------------------------------------
@@ -53,25 +54,16 @@ _ARROW = re.compile(r"^-{2,}>\s?(?P<line>\d{1,9})?\s?(?P<code>.*)$")
 _RICH_FRAME = re.compile(
     r"^(?P<file>(?:/|~|[A-Za-z]:\\|<)[^\n]{0,300}?):(?P<line>\d{1,9}) in (?P<function>\S{1,200})"
 )
+# "test_shape.py:21: in count", "test_shape.py:21:" below its code, "test_shape.py:6: ValueError"
 _PYTEST_FRAME = re.compile(
-    r"^(?P<file>[\w./\\-]{1,300}\.py):(?P<line>\d{1,9}): "
-    r"(?:in (?P<function>\S{1,200})|(?P<error>\w{1,100}))?$"
+    r"^(?P<file>[\w./\\-]{1,300}\.py):(?P<line>\d{1,9}):"
+    r"(?: (?:in (?P<function>\S{1,200})|\w{1,100}))?$"
 )
-# What may stand before a line: quoting, log stamps, ranks, compose services, pytest's E, boxes.
-_PREFIXES = (
-    re.compile(r"^(?:> ?)+"),
-    re.compile(r"^ {0,40}[│┃|] ?"),
-    re.compile(r"^\[rank\d{1,4}\]:\s?"),
-    re.compile(r"^E {2,}"),
-    re.compile(r"^\(?[\w.-]{1,40}\)? {0,20}\| "),
-    re.compile(r"^\((?:[\w.-]{1,40} )?pid=\d{1,9}[^)]{0,60}\)\s?"),
-    re.compile(
-        r"^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?\]?[ \t]?"
-    ),
-    re.compile(
-        r"^(?:\| ?)?(?:\[?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL|stderr|stdout)\]?)"
-        r"(?: ?[:|] ?|\s)"
-    ),
+# the same with the whole last line, as --tb=line prints it; a warning is no failure
+_PYTEST_PLACE = re.compile(
+    r"^(?P<file>[\w./\\-]{1,300}\.py):(?P<line>\d{1,9}): "
+    rf"(?P<name>(?![\w.]{{0,200}}Warning\b)(?:[A-Za-z_]\w{{0,80}}\.){{0,8}}\w{{0,80}}{_KNOWN}\w{{0,40}})"
+    r"(?:: (?P<message>.*))?$"
 )
 _LIBRARY = re.compile(
     r"site-packages|dist-packages|[/\\]lib[/\\]python\d|[/\\]Lib[/\\]|<frozen|<__array|"
@@ -87,23 +79,15 @@ _IGNORED = "Exception ignored "
 _MAX_MESSAGE_LINES = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line without its prefix; `start`..`end` is where that text stands in the whole."""
-
-    text: str
-    start: int
-    end: int
-
-
 def parse_exceptions(text: str) -> tuple[ExceptionText, ...]:
     """Return every exception that `text` shows, in reading order, with spans into `text`.
 
     Never raises; linear in the length of `text`. Without any traceback, messages in the middle of
     words are found too.
     """
-    lines = [strip_prefix(line) for line in iter_lines(text)]
-    found = list(_read(lines))
+    lines = Lines(text)
+    telling = {form for form, bare in lines.bare.items() if _may_tell(bare)}
+    found = list(_read(lines, [at for at, form in enumerate(lines.forms) if form in telling]))
     if not found:
         found = list(_inline(text))
     return tuple(found)
@@ -150,42 +134,31 @@ def mentions_exception(text: str) -> bool:
     return any(found["message"] for found in _INLINE.finditer(text)) or bool(_BARE_NAME.match(text))
 
 
-# --- lines -------------------------------------------------------------------------------------
-
-
-def iter_lines(text: str) -> Iterable[Line]:
-    """Yield the lines of `text` with their places, as they stand."""
-    start = 0
-    for line in text.split("\n"):
-        yield Line(line, start, start + len(line))
-        start += len(line) + 1
-
-
-def strip_prefix(line: Line) -> Line:
-    """Take off what quoting, loggers, launchers and boxes put around a line."""
-    text, start = line.text[:6000], line.start
-    for _ in range(3):
-        for prefix in _PREFIXES:
-            found = prefix.match(text)
-            if found and found.end():
-                text, start = text[found.end() :], start + found.end()
-                break
-        else:
-            break
-    if text.rstrip().endswith(("│", "┃")):
-        text = text.rstrip()[:-1].rstrip()
-    return Line(text.rstrip(), start, line.end)
-
-
 # --- reading -----------------------------------------------------------------------------------
 
 
-def _read(lines: Sequence[Line]) -> Iterable[ExceptionText]:
-    """Walk the lines once, collecting frames until a last line closes them."""
+def _may_tell(text: str) -> bool:
+    """Whether a line, wherever it stands, may begin a traceback, a frame or an exception."""
+    stripped = text.strip()
+    return bool(
+        _HEAD in text
+        or _LAST_LINE.match(stripped)
+        or _LAST_LINE_BARE.match(stripped)
+        or _frame_head(stripped)
+        or _PYTEST_PLACE.match(stripped)
+        or _CRASH.match(text)
+    )
+
+
+def _read(lines: Lines, telling: Sequence[int]) -> Iterable[ExceptionText]:
+    """Walk the lines that may tell something once, collecting frames until a last line closes
+    them."""
     frames: list[Frame] = []
     in_traceback = False
-    position = 0
-    while position < len(lines):
+    after = 0
+    for position in telling:
+        if position < after:
+            continue
         text = lines[position].text
         if _HEAD in text:
             frames, in_traceback = [], True
@@ -194,8 +167,12 @@ def _read(lines: Sequence[Line]) -> Iterable[ExceptionText]:
             message = crash["message"].strip()
             start, end = lines[position].start, lines[position].end
             yield ExceptionText("", message, start, end, tuple(frames))
-            frames, in_traceback, position = [], False, after
-            continue
+            frames, in_traceback = [], False
+        elif (placed := _PYTEST_PLACE.match(text.strip())) and placed["message"]:
+            after = _message_end(lines, position)
+            there = _make(placed["file"], placed["line"], None, "")
+            yield _exception(lines, position, after, placed, [there])
+            frames, in_traceback = [], False
         elif (frame := _frame(lines, position)) is not None:
             frames.append(frame)
             in_traceback = True
@@ -203,12 +180,10 @@ def _read(lines: Sequence[Line]) -> Iterable[ExceptionText]:
             end = _message_end(lines, position)
             after, place = _pytest_place(lines, end, last["name"])
             yield _exception(lines, position, end, last, [*frames, *place])
-            frames, in_traceback, position = [], False, after
-            continue
-        position += 1
+            frames, in_traceback = [], False
 
 
-def _crash_frames(lines: Sequence[Line], position: int) -> tuple[int, list[Frame]]:
+def _crash_frames(lines: Lines, position: int) -> tuple[int, list[Frame]]:
     """Where to go on below a crash, and the frames that faulthandler lists, outermost first."""
     frames: list[Frame] = []
     while position < len(lines):
@@ -231,7 +206,7 @@ def _last_line(text: str, frames: Sequence[Frame], in_traceback: bool) -> re.Mat
     return None
 
 
-def _message_end(lines: Sequence[Line], position: int) -> int:
+def _message_end(lines: Lines, position: int) -> int:
     """Index after the last line of the message that starts at `position`."""
     end = position + 1
     while end < len(lines) and end - position < _MAX_MESSAGE_LINES:
@@ -245,25 +220,29 @@ def _message_end(lines: Sequence[Line], position: int) -> int:
     return end
 
 
-def _goes_on(lines: Sequence[Line], position: int, empty: int) -> bool:
+def _goes_on(lines: Lines, position: int, empty: int) -> bool:
     """Whether a message that began at `position` goes on after the empty line: with an indented
-    line, or because one of its further lines ended with a colon ("… WeightsUnpickler error: ")."""
+    line, or because the line before ended with a colon: with what comes after one of its further
+    lines ("… WeightsUnpickler error: "), with a list after the first (conda's "  - timm")."""
     following = lines[empty + 1].text if empty + 1 < len(lines) else ""
     if not following.strip() or _frame(lines, empty + 1) is not None:
         return False
-    is_open = empty > position + 1 and lines[empty - 1].text.endswith(":")
+    is_open = lines[empty - 1].text.endswith(":")
+    if is_open and empty == position + 1:
+        return following.startswith(("\t", "    ", "  - "))
     return following.startswith(("\t", "    ")) or (
         is_open and not _starts_something_else(following)
     )
 
 
-def _pytest_place(lines: Sequence[Line], end: int, name: str) -> tuple[int, tuple[Frame, ...]]:
+def _pytest_place(lines: Lines, end: int, name: str) -> tuple[int, tuple[Frame, ...]]:
     """pytest names the place below the message, "test_shape.py:6: AssertionError": where to go
     on, and that frame."""
     for index in range(end, min(end + 3, len(lines))):
-        found = _PYTEST_FRAME.match(lines[index].text.strip())
-        if found and found["error"] == name.rpartition(".")[2]:
-            return index + 1, (_make(found["file"], found["line"], None, ""),)
+        found = _PYTEST_PLACE.match(lines[index].text.strip())
+        if found and found["name"].rpartition(".")[2] == name.rpartition(".")[2]:
+            code = _code_above(lines, index)
+            return index + 1, (_make(found["file"], found["line"], None, code),)
     return end, ()
 
 
@@ -272,48 +251,56 @@ _NEW = re.compile(
     r"\+-[+-]|[\w.-]{0,40}[@:~][^ ]{0,80}[$#] |\$ |>>> |In \[\d|Process \w|"
     r"\w{3} \d\d \d\d:\d\d|[IWEF]\d{4} \d\d:\d\d:\d\d|"
     r"\S{1,40} exited with code \d|\"{3}$|Exception ignored |Exception in thread |"
-    r"Task exception was never)"
+    r"\[end of output\]|Task exception was never)"
 )
 
 
 def _starts_something_else(text: str) -> bool:
-    if _NEW.match(text.strip()) or _HEAD in text:
+    stripped = text.strip()
+    if _NEW.match(stripped) or _HEAD in text or _PYTEST_PLACE.match(stripped):
         return True
     return not text.startswith((" ", "\t")) and bool(_LAST_LINE.match(text))
 
 
 def _exception(
-    lines: Sequence[Line],
+    lines: Lines,
     position: int,
     end: int,
     last: re.Match[str],
     frames: Sequence[Frame],
 ) -> ExceptionText:
-    rest = [line.text for line in lines[position + 1 : end]]
+    rest = [lines[at].text for at in range(position + 1, end)]
     message = "\n".join([last["message"] or "", *rest]).strip()
     return ExceptionText(
         name=last["name"],
         message=message,
-        start=lines[position].start,
+        start=lines[position].start + last.start("name"),
         end=lines[end - 1].end,
         frames=tuple(frames),
     )
 
 
-def _frame(lines: Sequence[Line], position: int) -> Frame | None:
+def _frame(lines: Lines, position: int) -> Frame | None:
     """The frame whose head stands at `position`, with its line of code, or None."""
-    text = lines[position].text.strip()
+    found = _frame_head(lines[position].text.strip())
+    if found is None:
+        return None
+    if found.re is not _IPY_FRAME:
+        above = found.re is _PYTEST_FRAME and not found["function"]
+        code = _code_above(lines, position) if above else _code_below(lines, position)
+        return _make(found["file"], found["line"], found["function"], code)
+    file = found["file"] or found["cell"] or found["old"]
+    number, code = _arrow_below(lines, position)
+    code = code or (_code_below(lines, position) if not number else "")
+    line = found["line"] or found["cline"] or number
+    return _make(file, line, found["function"] or found["cfun"] or found["ofun"], code)
+
+
+def _frame_head(text: str) -> re.Match[str] | None:
+    """What Python, IPython, Rich or pytest print above a frame's line of code."""
     if text.startswith('File "') and (found := _FRAME.match(text)):
-        return _make(found["file"], found["line"], found["function"], _code_below(lines, position))
-    if found := _IPY_FRAME.match(text):
-        file = found["file"] or found["cell"] or found["old"]
-        number, code = _arrow_below(lines, position)
-        code = code or (_code_below(lines, position) if not number else "")
-        line = found["line"] or found["cline"] or number
-        return _make(file, line, found["function"] or found["cfun"] or found["ofun"], code)
-    if found := _RICH_FRAME.match(text) or _PYTEST_FRAME.match(text):
-        return _make(found["file"], found["line"], found["function"], _code_below(lines, position))
-    return None
+        return found
+    return _IPY_FRAME.match(text) or _RICH_FRAME.match(text) or _PYTEST_FRAME.match(text)
 
 
 def _make(file: str, line: str | None, function: str | None, code: str) -> Frame:
@@ -321,19 +308,39 @@ def _make(file: str, line: str | None, function: str | None, code: str) -> Frame
     return Frame(file, int(line or 0), (function or "").strip(), code.strip()[:300], own)
 
 
-def _code_below(lines: Sequence[Line], position: int) -> str:
+def _code_below(lines: Lines, position: int) -> str:
+    """The line below the head of a frame, if it is set in further than that."""
     if position + 1 >= len(lines):
         return ""
-    text = lines[position + 1].text
-    indented = text.startswith((" ", "\t"))
-    return text.strip() if indented and not text.strip().startswith('File "') else ""
+    head, text = lines[position].text, lines[position + 1].text
+    code = text.lstrip()
+    deeper = len(text) - len(code) > len(head) - len(head.lstrip())
+    return code.rstrip() if deeper and not code.startswith('File "') else ""
 
 
-def _arrow_below(lines: Sequence[Line], position: int) -> tuple[str | None, str]:
-    for line in lines[position + 1 : position + 12]:
-        if found := _ARROW.match(line.text.strip()):
+_MARKED = re.compile(r"^> {2,}\S")
+_BELOW_MARKED = re.compile(r"^(?:E {2}|\s*[\^~ ]*$)")
+
+
+def _code_above(lines: Lines, position: int) -> str:
+    """The line of code that pytest marks with ">" above the message and the place."""
+    place = lines[position]
+    quoted = place.start - (place.end - len(lines.rows[position]))
+    for at in range(position - 1, max(position - _MAX_MESSAGE_LINES, -1), -1):
+        row = lines.rows[at][quoted:]
+        if _MARKED.match(row):
+            return row[1:].strip()
+        if not _BELOW_MARKED.match(row):
+            break
+    return ""
+
+
+def _arrow_below(lines: Lines, position: int) -> tuple[str | None, str]:
+    for at in range(position + 1, min(position + 12, len(lines))):
+        text = lines[at].text.strip()
+        if found := _ARROW.match(text):
             return found["line"], found["code"]
-        if not line.text.strip():
+        if not text:
             break
     return None, ""
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 
+from assistant.lines import line_forms
 from assistant.tracebacks import is_last_line, mentions_exception
 from assistant.wording import plain_words
 
@@ -29,7 +31,8 @@ _BEGINS = re.compile(
     r"(?:INFO|WARNING|ERROR|DEBUG|CRITICAL)\b|[│╭╰┃]|\[rank\d|E {3}|\d+ (?:failed|passed)|"
     r"\S{1,40} exited with|$)"
 )
-_RULER = re.compile(r"[-=─━_~^╮│┃╯]{3}$|[╮│┃╯]$")
+# A rule or a box, and IPython's head of a traceback, which is as long as its rule.
+_RULER = re.compile(r"[-=─━_~^╮│┃╯]{3}$|[╮│┃╯]$|Traceback \(most recent call last\)$")
 # A space, or a sign that closes something: no line begins with it.
 _NO_BEGINNING = re.compile(r" \S|[,.;:?!)\]}]")
 _LAST_LETTERS = re.compile(r"[A-Za-z]+$")
@@ -42,37 +45,50 @@ def unwrap(text: str) -> str:
 
     Never raises; linear in the length of `text`.
     """
-    lines = text.split("\n")
-    if len(lines) < 2 or not _has_machine_lines(text):
+    lines, forms = text.split("\n"), line_forms(text)
+    if len(lines) < 2 or not _has_machine_lines(forms):
         return text
-    for width in _widths(lines):
-        joins = [n for n in range(len(lines) - 1) if _goes_on(lines, n, width)]
+    whole = cache(_begins_or_ends)
+    for width in _widths(forms):
+        joins = [
+            at
+            for at in range(len(lines) - 1)
+            if len(lines[at]) == width
+            and not whole(forms[at], forms[at + 1])
+            and not _begin_alike(lines[at], lines[at + 1])
+        ]
         if _is_convincing(lines, joins, width):
             return _join(lines, frozenset(joins))
     return text
 
 
-def _has_machine_lines(text: str) -> bool:
-    return bool(_FRAME_HEADS.search(text)) or mentions_exception(text)
+def _has_machine_lines(forms: Sequence[str]) -> bool:
+    once = "\n".join(dict.fromkeys(forms))
+    return bool(_FRAME_HEADS.search(once)) or mentions_exception(once)
 
 
-def _widths(lines: Sequence[str]) -> list[int]:
+def _widths(forms: Sequence[str]) -> list[int]:
     """Lengths that an edge may have given, the most frequent and then the greatest first."""
-    counts = Counter(len(line) for line in lines if len(line) >= _NARROWEST)
-    for line in lines:
-        if _RULER.search(line):
-            counts[len(line)] -= 1
+    counts: Counter[int] = Counter()
+    for form, count in Counter(forms).items():
+        if _RULER.search(form):
+            counts[len(form)] -= count
+        if len(form) >= _NARROWEST:
+            counts[len(form)] += count
     return sorted((n for n in counts if counts[n] > 0), key=lambda n: (-counts[n], -n))[
         :_MOST_WIDTHS
     ]
 
 
-def _goes_on(lines: Sequence[str], at: int, width: int) -> bool:
-    """Whether line `at` reaches the edge and the next one may be its rest."""
-    line, rest = lines[at], _without_quotes(lines[at], lines[at + 1])
-    if len(line) != width or _RULER.search(line) or _BEGINS.match(rest):
-        return False
-    return not is_last_line(rest) and line.split(" ")[0] != rest.split(" ")[0]
+def _begins_or_ends(line: str, following: str) -> bool:
+    """Whether the second line is no rest of the first: that one is a ruler, or this one begins
+    something or says how an exception ended. No digit decides."""
+    rest = _without_quotes(line, following)
+    return bool(_RULER.search(line) or _BEGINS.match(rest)) or is_last_line(rest)
+
+
+def _begin_alike(line: str, following: str) -> bool:
+    return line.partition(" ")[0] == _without_quotes(line, following).partition(" ")[0]
 
 
 def _is_convincing(lines: Sequence[str], joins: Sequence[int], width: int) -> bool:

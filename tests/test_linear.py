@@ -12,7 +12,17 @@ from types import ModuleType
 
 import pytest
 
-from assistant import condense, facts, inputs, reading, redact, screen_text, tracebacks, unwrap
+from assistant import (
+    condense,
+    facts,
+    inputs,
+    lines,
+    reading,
+    redact,
+    screen_text,
+    tracebacks,
+    unwrap,
+)
 
 LONG, SHORT = 12_000, 3_000
 FAST = 0.03  # seconds of the processor: nothing quadratic is done by then
@@ -22,6 +32,7 @@ MODULES: tuple[ModuleType, ...] = (
     condense,
     facts,
     inputs,
+    lines,
     reading,
     redact,
     screen_text,

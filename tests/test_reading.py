@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -248,8 +249,9 @@ def seconds(text: str) -> float:
 
 def test_hostile_text_takes_no_longer_than_twenty_times_plain_text() -> None:
     """A quadratic step takes hundreds of times as long at this length; machines differ by less."""
-    words = "The model trains for a while and then the loss stays where it was.\n"
-    plain = max(seconds((words * LENGTH)[:LENGTH]) for _ in range(2))
+    names = map("".join, product("abcdefghij", repeat=4))  # no two lines are alike
+    words = "".join(f"The model {name} trains and then the loss stays.\n" for name in names)
+    plain = max(seconds(words[:LENGTH]) for _ in range(2))
     slow = {}
     for name, part in HOSTILE.items():
         text = f"x {part * (LENGTH // len(part))}"

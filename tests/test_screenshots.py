@@ -13,6 +13,7 @@ import pytest
 
 from assistant.build import build_picture_reader
 from assistant.errors import InputError
+from assistant.evaluation import load_cases
 from assistant.inputs import read_bytes
 from assistant.reading import read_query
 from tests.evals.screenshots import MONO, Style, draw
@@ -111,6 +112,17 @@ def test_a_file_that_is_a_screenshot_by_its_content_is_read() -> None:
     data = draw(TEXT.splitlines()[-1], Style("dark", size=16))
     clean = read_bytes(data, name="shot.log", read_picture=build_picture_reader())
     assert clean.text == TEXT.splitlines()[-1]
+
+
+@needs_font
+def test_a_case_may_be_a_screenshot(tmp_path: Path) -> None:
+    (tmp_path / "shot.png").write_bytes(draw(TEXT.splitlines()[-1], Style("dark", size=16)))
+    cases = tmp_path / "cases.jsonl"
+    cases.write_text('{"id": "a", "file": "shot.png", "gold": ["err-x"], "kind": "shot"}\n')
+    case = load_cases([cases], read_picture=build_picture_reader())[0]
+    assert "No module named 'segment_anything'" in case.text
+    with pytest.raises(InputError, match=r"cases\.jsonl:1: shot\.png is a picture"):
+        load_cases([cases])
 
 
 def test_without_the_extra_one_line_says_how_to_install_it(tmp_path: Path) -> None:

@@ -68,13 +68,14 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure on labelled cases how well entries are found."""
-    from assistant.build import build_pipelines, prepare_environment
+    from assistant.build import build_picture_reader, build_pipelines, prepare_environment
     from assistant.evaluation import eval_json, load_cases, run_cases, with_best_threshold
     from assistant.library import load_library
 
     prepare_environment(os.environ)
     settings = read_settings(guide=guide)
-    loaded = load_cases(cases, load_library(settings.guide).entries)
+    known = load_library(settings.guide).entries
+    loaded = load_cases(cases, known, read_picture=build_picture_reader())
     outcomes = {}
     for name, search in build_pipelines(settings, compare=compare).items():
         found = run_cases(loaded, search)
