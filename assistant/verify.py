@@ -23,7 +23,6 @@ from typing import Any, Protocol
 
 from assistant.interpreter import Interpreter
 from assistant.reading import read_query
-from assistant.slots import plain
 from assistant.types import BlockRole, CodeBlock, Entry, EntryKind, Need, Query, Retrieval
 from assistant.workshop import Ran, Step, Workshop, find_imports, is_preloaded
 
@@ -145,7 +144,7 @@ def imported_packages(entry: Entry, interpreter: Interpreter) -> dict[str, str]:
 
 def _blocks(entry: Entry, role: BlockRole) -> list[CodeBlock]:
     """The entry's blocks of one role, as a learner without facts would see them."""
-    return [replace(b, code=plain(b.code)) for b in entry.proof if b.role == role]
+    return [block for block in entry.proof if block.role == role]
 
 
 def _later_steps(
