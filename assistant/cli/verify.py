@@ -164,7 +164,7 @@ def _print_row(verdict: Verdict, *, with_output: bool) -> None:
 
 def _print_summary(verdicts: Sequence[Verdict], known: Mapping[str, Verified]) -> None:
     """How many errors were proven, by guide, and which messages are not the recorded ones."""
-    from assistant.verified import same_message
+    from assistant.verified import find_changed_messages
 
     errors = [v for v in verdicts if v.kind == "error"]
     proven = Counter(v.guide for v in errors if v.reproduced and v.fixed)
@@ -175,9 +175,10 @@ def _print_summary(verdicts: Sequence[Verdict], known: Mapping[str, Verified]) -
             )
         )
     for v in verdicts:
-        if v.id in known and v.says and not same_message(v.says, known[v.id].says):
-            print(strip_controls(f"{v.id}: the message was: {known[v.id].says}"))
-            print(strip_controls(f"{'':{len(v.id)}}            it is: {v.says}"))
+        before = known[v.id].says if v.id in known else ""
+        for was, now in find_changed_messages(before, v.says):
+            print(strip_controls(f"{v.id}: the message was: {was}"))
+            print(strip_controls(f"{'':{len(v.id)}}            it is: {now}"))
 
 
 def _print_versions(known: Mapping[str, Verified], interpreter: Interpreter) -> None:
