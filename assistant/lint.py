@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
+from assistant.skeleton import UNWRITTEN
 from assistant.slots import SLOT, SLOTS
 from assistant.types import CodeBlock, Entry, Guide, Problem
 from assistant.verified import Verified, blocks_digest
@@ -36,6 +37,7 @@ def find_block_problems(
     of the last verification, by id."""
     found: list[Problem] = []
     for guide in guides:
+        found.extend(_unwritten(guide))
         for entry in guide.entries:
             found.extend(_role_problems(entry))
             found.extend(_slot_problems(entry.template or entry))
@@ -51,6 +53,14 @@ def find_block_problems(
                 for fault in _faults(block, entry)
             )
     return tuple(found)
+
+
+def _unwritten(guide: Guide) -> Iterator[Problem]:
+    """Lines that `new-entry` left for the author to write."""
+    for number, line in enumerate(guide.text.split("\n"), start=1):
+        words = next((words for words in UNWRITTEN if words in line), None)
+        if words:
+            yield Problem(guide.file, number, f"still to be written: '{words}'")
 
 
 def _role_problems(entry: Entry) -> Iterator[Problem]:

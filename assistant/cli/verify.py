@@ -98,7 +98,7 @@ def new_entry(
     ] = None,
 ) -> None:
     """Ask a few questions and write the skeleton of an entry. Answers may come through a pipe."""
-    from assistant.skeleton import QUESTIONS, render_skeleton
+    from assistant.skeleton import QUESTIONS, render_new_guide, render_skeleton
 
     answers = {}
     for name, question in QUESTIONS.items():
@@ -109,14 +109,19 @@ def new_entry(
         print(text)
         return
     try:
+        head = "" if to.exists() and to.stat().st_size else render_new_guide(to.stem)
         with to.open("a", encoding="utf-8") as guide:
-            guide.write(f"\n{text}")
+            guide.write(f"{head}\n{text}")
     except OSError as error:
         raise InputError(
             f"The guide {to} cannot be written: {error.strerror or error}.",
             hint="Check the path, or leave --to away to print the entry.",
         ) from error
-    print(f"Appended to {to}. Next: fill in its blocks, then assistant lint {to}", file=sys.stderr)
+    print(
+        f"Appended to {to}. Next: assistant lint {to} names the lines to write, then "
+        f"assistant verify {to} runs them.",
+        file=sys.stderr,
+    )
 
 
 def _choose(
