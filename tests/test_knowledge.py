@@ -133,7 +133,9 @@ MESSAGES = {
     ),
     "cv2-image-none": (
         "[ WARN:0@0.012] global loadsave.cpp:278 findDecoder imread_('data/cat 1.png'): can't "
-        "open/read file: check file path/integrity",
+        "open/read file: check file path/integrity\nTraceback (most recent call last):\n"
+        '  File "a.py", line 4, in <module>\n    rgb = cv2.cvtColor(image, code)\n'
+        "cv2.error: OpenCV(5.0.0) color.cpp:199: error: (-215) !_src.empty() in 'cvtColor'",
     ),
 }
 
