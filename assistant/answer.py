@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 
 from assistant.case import case_values, describe_case
 from assistant.events import Dropped, Notice, Sentence
@@ -21,9 +20,10 @@ from assistant.grounds import Grounds, build_grounds
 from assistant.overlap import find_unsupported
 from assistant.prompts import build_prompt
 from assistant.quoting import is_harmless
-from assistant.slots import aim_pip, fill, fill_code
+from assistant.slots import aim, aim_code, fill, fill_code
 from assistant.types import (
     Backend,
+    CodeBlock,
     Conversation,
     Entry,
     Finding,
@@ -59,25 +59,17 @@ def build_fix(
     the fix's code, filled in the same way.
     """
     values = slot_values(query, findings)
-    said = partial(fill_guide, values=values)  # before what others wrote stands beside it
+    entry = fill_entry(entry, values)
     lead = _lead(entry, query, findings)
     if entry.kind != "error":
         first, _, rest = _answer_first(entry).partition("\n\n")
-        return _fix(entry, [lead, said(first), _case(query), said(rest)], values)
-    before, code, after = map(said, _split_lead(entry.solution.strip()))
+        return _fix(entry, [lead, first, _case(query), rest])
+    before, code, after = _split_lead(entry.solution.strip())
     found = "" if lead else _found(entry, query, findings)
-    parts = [
-        lead,
-        before,
-        code,
-        _case(query),
-        found,
-        _causes(entry, query, findings, values),
-        after,
-    ]
+    parts = [lead, before, code, _case(query), found, _causes(entry, query, findings), after]
     if entry.check.strip():
-        parts.append(f"**How to see that it worked:**\n\n{said(entry.check.strip())}")
-    return _fix(entry, parts, values)
+        parts.append(f"**How to see that it worked:**\n\n{entry.check.strip()}")
+    return _fix(entry, parts)
 
 
 def slot_values(query: Query | None, findings: Sequence[Finding]) -> dict[str, str]:
@@ -95,22 +87,32 @@ def slot_values(query: Query | None, findings: Sequence[Finding]) -> dict[str, s
 _PYTHON = re.compile(r"/(?:[\w.+@ -]+/)*python[\d.]*")
 
 
-def fill_guide(text: str, values: Mapping[str, str]) -> str:
-    """The guide's own text with its slots filled, its pip being that of the Python looked at."""
-    python = values.get("python", "")
-    filled = fill(text, values)
-    return aim_pip(filled, python) if python.startswith("/") else filled
+def fill_entry(entry: Entry, values: Mapping[str, str]) -> Entry:
+    """The entry for one reader: its slots filled, its shell lines for the Python looked at."""
+    written, python = entry.template or entry, values.get("python", "")
 
+    def said(text: str) -> str:
+        filled = fill(text, values)
+        return aim(filled, python) if python.startswith("/") else filled
 
-def _fix(entry: Entry, parts: Sequence[str], values: Mapping[str, str]) -> FixText:
-    python = values.get("python", "")
-    blocks = tuple(
-        replace(block, code=fill_code(block.code, values, language=block.language))
-        for block in entry.blocks
+    def done(block: CodeBlock) -> CodeBlock:
+        code = fill_code(block.code, values, language=block.language)
+        if python.startswith("/"):
+            code = aim_code(code, python, language=block.language)
+        return replace(block, code=code)
+
+    return replace(
+        written,
+        body=said(written.body),
+        solution=said(written.solution),
+        causes=tuple(said(cause) for cause in written.causes),
+        check=said(written.check),
+        blocks=tuple(done(block) for block in written.blocks),
     )
-    if python.startswith("/"):
-        blocks = tuple(replace(block, code=aim_pip(block.code, python)) for block in blocks)
-    return FixText(entry.id, "\n\n".join(part for part in parts if part), blocks)
+
+
+def _fix(entry: Entry, parts: Sequence[str]) -> FixText:
+    return FixText(entry.id, "\n\n".join(part for part in parts if part), entry.blocks)
 
 
 def _lead(entry: Entry, query: Query | None, findings: Sequence[Finding]) -> str:
@@ -152,15 +154,12 @@ def _case(query: Query | None) -> str:
 _RULINGS = {"confirmed": "a check confirms this", "ruled_out": "a check speaks against this"}
 
 
-def _causes(
-    entry: Entry, query: Query | None, findings: Sequence[Finding], values: Mapping[str, str]
-) -> str:
+def _causes(entry: Entry, query: Query | None, findings: Sequence[Finding]) -> str:
     """The causes; once a check has decided one, each says what checks say about it."""
     causes = weigh_causes(entry, query, findings)
     rest = "*(no check has decided this)*" if any(c.ruling for c in causes) else ""
     lines = [
-        f"{fill_guide(c.cause, values)} "
-        + (f"*({_RULINGS[c.ruling]}: {_inert(c.text)})*" if c.ruling else rest)
+        f"{c.cause} " + (f"*({_RULINGS[c.ruling]}: {_inert(c.text)})*" if c.ruling else rest)
         for c in causes
     ]
     lines = [line.strip() for line in lines]
@@ -248,6 +247,7 @@ def abstention(query: Query, retrieval: Retrieval) -> tuple[str, ...]:
 
 def prompt_of(turn: Turn, entry: Entry, *, tiny: bool) -> tuple[Message, ...]:
     """The prompt that a first question's answer was explained from; masked, as the query is."""
+    entry = fill_entry(entry, slot_values(turn.query, turn.findings))
     return build_prompt(turn.query, entry, findings=turn.findings, tiny=tiny)
 
 
@@ -265,7 +265,11 @@ def tailor(
 
     Raises BackendError (and BackendBusyError) when the model cannot speak.
     """
-    grounds = build_grounds([entry], query, findings)
+    values = slot_values(query, findings)
+    # a name of the paste in a slot must not count as the guide's: it could stand after "install"
+    safe = {kind: value for kind, value in values.items() if kind == "python" or value.isdigit()}
+    grounds = build_grounds([fill_entry(entry, safe)], query, findings)
+    entry = fill_entry(entry, values)
     prompt = build_prompt(
         query, entry, findings=findings, conversation=conversation, tiny=backend.is_tiny
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from assistant.quoting import as_code
-from assistant.types import Fact, Query
+from assistant.types import ExceptionText, Fact, Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,23 @@ def _relevant(query: Query) -> Iterable[Fact]:
         place = fact.start < 0 or fact.kind.startswith("own_")
         if exception is None or place or exception.start <= fact.start < exception.end:
             yield fact
+    for fact in query.facts:
+        if exception is not None and _is_line_before(fact, exception, query):
+            yield fact
+
+
+_HEAD = "Traceback (most recent call last)"
+
+
+def _is_line_before(fact: Fact, exception: ExceptionText, query: Query) -> bool:
+    """Whether a fact stands in the line right above an exception's traceback and in no other one:
+    OpenCV says there which file it could not read, and fails in the next call."""
+    earlier = max((e.end for e in query.exceptions if e.end <= exception.start), default=0)
+    head = query.text.rfind(_HEAD, earlier, exception.start)
+    begin = head if head >= 0 else exception.start
+    if not earlier <= fact.start < fact.end <= begin:
+        return False
+    return query.text.count("\n", fact.end, begin) <= 2  # a notebook rules a line between them
 
 
 def _fill(row: CaseRow, values: Mapping[str, str]) -> str:

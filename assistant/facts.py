@@ -30,7 +30,7 @@ def _row(hints: str, pattern: str) -> FactRow:
 
 
 _DTYPE = r"(?:torch\.)?(?:cuda\.)?(?:c10::)?(?:(?:unsigned|long) )?[A-Za-z0-9_]{3,24}"
-_BYTES = r"[\d.]{1,16} ?(?:[KMGT]iB|[KMGT]B|bytes)"
+_BYTES = r"\d[\d.]{0,15} ?(?:[KMGTPE]iB|[KMGT]B|bytes)"
 _REPOSITORY = r"[\w.-]{1,80}/[\w.-]{0,79}\w"
 
 ROWS: tuple[FactRow, ...] = (
@@ -285,8 +285,36 @@ ROWS: tuple[FactRow, ...] = (
     # mat1 and mat2 shapes cannot be multiplied (4x2048 and 512x10)
     _row(
         "shapes cannot be multiplied (",
-        r"shapes cannot be multiplied \((?P<matrix_a>\d{1,9}x\d{1,9}) and "
-        r"(?P<matrix_b>\d{1,9}x\d{1,9})\)",
+        r"shapes cannot be multiplied \((?P<matrix_a>\d{1,9}x(?P<features_got>\d{1,9})) and "
+        r"(?P<matrix_b>(?P<features_wanted>\d{1,9})x(?P<features_out>\d{1,9}))\)",
+    ),
+    # older PyTorch: size mismatch, m1: [4 x 30752], m2: [7200 x 10]
+    _row(
+        "size mismatch, m",
+        r"size mismatch, m1: \[\d{1,9} x (?P<features_got>\d{1,9})\], "
+        r"m2: \[(?P<features_wanted>\d{1,9}) x (?P<features_out>\d{1,9})\]",
+    ),
+    # timm: Unknown model (deit_small_patch16_22); torchvision: Unknown model resnet15
+    _row(
+        "Unknown model ",
+        r"Unknown model \(?(?P<model_name>[A-Za-z]\w{2,80})",
+    ),
+    # timm: Invalid pretrained tag (fb_in1k) for vit_small_patch16_224.
+    _row(
+        "Invalid pretrained tag (",
+        r"Invalid pretrained tag \([\w.-]{1,80}\) for (?P<model_name>[A-Za-z]\w{2,80})",
+    ),
+    # timm: Input height (256) doesn't match model (224); older: (256*256) … (224*224)
+    _row(
+        " doesn't match model (",
+        r"Input (?:height|width|image size) \((?P<image_size>\d{1,5})(?:\*\d{1,5})?\) doesn't "
+        r"match model \((?P<model_size>\d{1,5})",
+    ),
+    # torchvision's ViT: Wrong image height! Expected 224 but got 256!
+    _row(
+        "Wrong image ",
+        r"Wrong image (?:height|width)! Expected (?P<model_size>\d{1,5}) but got "
+        r"(?P<image_size>\d{1,5})",
     ),
     # expected input[2, 512, 32, 32] to have 256 channels, but got 512 channels instead
     _row(

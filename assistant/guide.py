@@ -21,6 +21,7 @@ from assistant.markdown_blocks import (
     read_blocks,
     read_front_matter,
 )
+from assistant.slots import keep_template
 from assistant.types import Entry, EntryKind, Guide, Problem, Span
 
 # "Error: …", "Issue: …", "❌ Problem: …" name an error, "Q: …" a question (without marks).
@@ -210,27 +211,26 @@ class _Outline:
             name = next(f"{name}-{n}" for n in range(2, 10_000) if f"{name}-{n}" not in taken)
         end = max([head.last, *(block.last for block in body)])
         same = [block.text for block in body if block.kind == "answer"]
-        self.entries.append(
-            Entry(
-                id=name,
-                kind=kind,
-                title=plain_title(title),
-                section=" › ".join(plain_title(t) for _, t in self._path),
-                file=self.file,
-                line=head.first,
-                end_line=end,
-                body="\n".join([*same, *self._shown(head.last, end, fields)]).strip("\n"),
-                solution=fields.solution,
-                symptoms=tuple(fields.symptoms),
-                causes=tuple(fields.causes),
-                check=fields.check,
-                sources=fields.sources,
-                unproven=fields.unproven,
-                blocks=tuple(fields.blocks),
-                origin=self.origin,
-                proof=tuple(fields.proof),
-            )
+        entry = Entry(
+            id=name,
+            kind=kind,
+            title=plain_title(title),
+            section=" › ".join(plain_title(t) for _, t in self._path),
+            file=self.file,
+            line=head.first,
+            end_line=end,
+            body="\n".join([*same, *self._shown(head.last, end, fields)]).strip("\n"),
+            solution=fields.solution,
+            symptoms=tuple(fields.symptoms),
+            causes=tuple(fields.causes),
+            check=fields.check,
+            sources=fields.sources,
+            unproven=fields.unproven,
+            blocks=tuple(fields.blocks),
+            origin=self.origin,
+            proof=tuple(fields.proof),
         )
+        self.entries.append(keep_template(entry))
         self.problems.extend(Problem(self.file, line, fault) for line, fault in fields.faults)
         if kind == "error":
             self.problems.extend(_entry_problems(self.entries[-1], fields))

@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from assistant.slots import SLOT, SLOTS, plain
+from assistant.skeleton import UNWRITTEN
+from assistant.slots import SLOT, SLOTS
 from assistant.types import CodeBlock, Entry, Guide, Problem
 from assistant.verified import Verified, blocks_digest
 
@@ -36,9 +37,10 @@ def find_block_problems(
     of the last verification, by id."""
     found: list[Problem] = []
     for guide in guides:
+        found.extend(_unwritten(guide))
         for entry in guide.entries:
             found.extend(_role_problems(entry))
-            found.extend(_slot_problems(entry))
+            found.extend(_slot_problems(entry.template or entry))
             found.extend(_source_problems(entry))
             last = verified.get(entry.id)
             if entry.proof and last and last.blocks != blocks_digest(entry):
@@ -53,6 +55,14 @@ def find_block_problems(
     return tuple(found)
 
 
+def _unwritten(guide: Guide) -> Iterator[Problem]:
+    """Lines that `new-entry` left for the author to write."""
+    for number, line in enumerate(guide.text.split("\n"), start=1):
+        words = next((words for words in UNWRITTEN if words in line), None)
+        if words:
+            yield Problem(guide.file, number, f"still to be written: '{words}'")
+
+
 def _role_problems(entry: Entry) -> Iterator[Problem]:
     first = {role: block for block in reversed(entry.proof) if (role := block.role)}
     for role in ("fix", "check"):
@@ -60,9 +70,9 @@ def _role_problems(entry: Entry) -> Iterator[Problem]:
             yield Problem(entry.file, first[role].line, f"a {role} block without a reproduce block")
     if "fix" in first and "check" not in first:
         yield Problem(entry.file, first["fix"].line, "a fix block without a check block")
-    shown = {id(block) for block in entry.blocks if block.role == "fix"}
+    shown = {block.line for block in entry.blocks if block.role == "fix"}
     for block in entry.proof:
-        if block.role == "fix" and id(block) not in shown:
+        if block.role == "fix" and block.line not in shown:
             yield Problem(entry.file, block.line, "a fix block belongs under **Solution**:")
 
 
@@ -91,7 +101,7 @@ def _faults(block: CodeBlock, entry: Entry) -> Iterator[str]:
             yield from _typed_in_shell(block.code, entry)
         return
     try:
-        tree = ast.parse(plain(block.code))
+        tree = ast.parse(block.code)
     except (SyntaxError, ValueError, RecursionError) as error:
         if block.role != "reproduce":  # a message about syntax may be what is reproduced
             yield f"the {block.role} block is not Python: {error}"

@@ -13,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 
-from assistant.slots import plain
 from assistant.types import Entry, Phrase
 
 Side = Literal["title", "symptom", "explanation", "phrase"]
@@ -36,7 +35,7 @@ def build_passages(entries: Mapping[str, Entry], phrases: Sequence[Phrase]) -> t
     for entry in entries.values():
         passages.append(Passage(entry.id, entry.title, "title"))
         passages.extend(Passage(entry.id, text, "symptom") for text in entry.symptoms)
-        about = plain(" ".join(entry.causes)) or _plain(plain(entry.body))
+        about = " ".join(entry.causes) or _plain(entry.body)
         passages.append(Passage(entry.id, f"{entry.title}. {about}"[:_LONGEST], "explanation"))
     passages.extend(Passage(p.id, p.text, "symptom" if p.firm else "phrase") for p in phrases)
     return tuple(passages)

@@ -37,7 +37,8 @@ def describe_proof(entry: Entry, verified: Mapping[str, Verified]) -> str:
         return f"Its error was not reproduced. {entry.unproven}"
     needs = dict.fromkeys(need for block in entry.proof for need in block.terms.needs)
     if entry.proof:
-        return f"Not yet proven by running it; its code needs: {', '.join(needs) or 'nothing'}."
+        wanted = f"; its code needs: {', '.join(needs)}" if needs else ""
+        return f"Not yet proven by running it{wanted}."
     return ""
 
 

@@ -1,7 +1,8 @@
 """The skeleton of an entry, from the answers to a few questions.
 
-It passes `assistant lint`; `assistant verify` refuses it until its blocks are real. It refuses to
-know where the answers come from and where the text goes.
+`assistant lint` names each line of it that is still to be written, and `assistant verify` refuses
+its blocks until they are real. It refuses to know where the answers come from and where the text
+goes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,31 @@ QUESTIONS = {
     "fix": "What should one do, in one sentence?",
     "source": "Address of an official page about it:",
 }
+
+# what stands in for words and code that are still to be written
+UNWRITTEN = (
+    "Name the error here",
+    "Say here why it happens",
+    "Say here what to do first",
+    "Say here what looks alike and is another thing",
+    "Say here what one sees when it works",
+    "Say here in one to three sentences why that helps",
+    "Say here where this knowledge comes from",
+    "the lines that a learner would write",
+    "what holds after the fix, and not before",
+    "the shortest lines whose package prints the message",
+    "https://example.org/replace-this",
+)
+
+NEW_GUIDE = """\
+---
+origin: Say here where this knowledge comes from
+---
+
+# {title}
+
+## Errors
+"""
 
 _TEMPLATE = """\
 ### Error: {title} {{#{id}}}
@@ -39,7 +65,7 @@ _TEMPLATE = """\
 assert True  # what holds after the fix, and not before
 ```
 
-**Why it works**: One to three sentences.
+**Why it works**: Say here in one to three sentences why that helps.
 
 **Reproduce**:
 
@@ -49,6 +75,12 @@ assert True  # what holds after the fix, and not before
 
 **Sources**: [{page}]({source})
 """
+
+
+def render_new_guide(name: str) -> str:
+    """The head of a guide file: its origin, which every answer shows, and its title."""
+    words = " ".join(re.findall(r"\w+", name))
+    return NEW_GUIDE.format(title=words.capitalize() or "Errors")
 
 
 def render_skeleton(answers: Mapping[str, str]) -> str:

@@ -63,7 +63,8 @@ class Entry:
     `solution` and `body` are Markdown with their code fences; `body` is the whole entry below its
     heading, but for its reproduction. `blocks` are the fences of the solution in order. `check` is
     Markdown, '' if none. `proof` are all blocks with a role in order: code that `verify` runs;
-    `unproven` says in its author's words why an entry has no reproduction among them.
+    `unproven` says in its author's words why an entry has no reproduction among them. All of it
+    reads as plain words; `template` is the entry as its author wrote it, if that has slots.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Entry:
     origin: str = ""
     proof: tuple[CodeBlock, ...] = ()
     unproven: str = ""
+    template: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True)

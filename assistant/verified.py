@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
+from itertools import zip_longest
 from pathlib import Path
 
 from assistant.files import write_atomically
@@ -23,7 +24,7 @@ class Verified:
     """When, where and with what an entry was last reproduced and fixed.
 
     `packages` are versions by name, `machine` an architecture such as aarch64, `blocks` the digest
-    of the code that was run, `says` the last line of the message.
+    of the code that was run, `says` the messages that it gave, a line for each.
     """
 
     date: str
@@ -78,6 +79,14 @@ def find_differences(verified: Verified, installed: Mapping[str, str]) -> tuple[
         for name, version in sorted(verified.packages.items())
         if name in installed and _major(installed[name]) != _major(version)
     )
+
+
+def find_changed_messages(before: str, now: str) -> tuple[tuple[str, str], ...]:
+    """Pairs of messages that are no longer the same, line by line; () where either is unknown."""
+    if not (before and now):
+        return ()
+    pairs = zip_longest(before.splitlines(), now.splitlines(), fillvalue="nothing")
+    return tuple((was, is_now) for was, is_now in pairs if not same_message(was, is_now))
 
 
 def same_message(one: str, two: str) -> bool:

@@ -14,6 +14,7 @@ code may reach. It refuses to know how a process is started and how entries are 
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +24,6 @@ from typing import Any, Protocol
 
 from assistant.interpreter import Interpreter
 from assistant.reading import read_query
-from assistant.slots import plain
 from assistant.types import BlockRole, CodeBlock, Entry, EntryKind, Need, Query, Retrieval
 from assistant.workshop import Ran, Step, Workshop, find_imports, is_preloaded
 
@@ -41,8 +41,8 @@ class Player(Protocol):
 class Verdict:
     """What was seen of one entry; None is what was not tried, and `reason` says why.
 
-    `says` is the last line of the reproduced message, `output` what the block printed that went
-    wrong ('' if none did).
+    `says` are the messages of its reproductions, a line for each; `output` is what the block
+    printed that went wrong ('' if none did).
     """
 
     id: str
@@ -145,7 +145,7 @@ def imported_packages(entry: Entry, interpreter: Interpreter) -> dict[str, str]:
 
 def _blocks(entry: Entry, role: BlockRole) -> list[CodeBlock]:
     """The entry's blocks of one role, as a learner without facts would see them."""
-    return [replace(b, code=plain(b.code)) for b in entry.proof if b.role == role]
+    return [block for block in entry.proof if block.role == role]
 
 
 def _later_steps(
@@ -222,14 +222,15 @@ def _judge_case(
         if fault or not ran.output.strip():
             reason = f"{_name(step, ran)} {fault or 'shows no symptom'}"
             return replace(verdict, reproduced=False, reason=reason, output=ran.output)
-        found = search(read_query(ran.output))
+        query = read_query(ran.output)
+        found = search(query)
         ids = [match.id for match in found.matches]
         rank = ids.index(verdict.id) + 1 if verdict.id in ids else None
         verdict = replace(
             verdict,
             rank=max(rank, verdict.rank or 1) if rank else None,
             reproduced=rank == 1,
-            says=_last_line(ran.output),
+            says="\n".join(filter(None, (verdict.says, _message(query)))),
         )
         if rank != 1:
             reason = f"{_name(step, ran)} leads to {', '.join(ids[:2]) or 'no entry'}"
@@ -237,6 +238,24 @@ def _judge_case(
         if found.status == "abstain":
             verdict = replace(verdict, reason="is first, but too unsure to be shown")
     return verdict
+
+
+_LONGEST = 400  # characters of a message that are kept and compared
+# /tmp/assistant-verify-x1/home/ in front of a file's name; not the path of an address
+_FOLDERS = re.compile(r"(?<![\w:/.])(?:/[\w.+-]+)+/")
+# SomeWarning: …, ERROR: …, error: …
+_SAYS = re.compile(r"\b\w*(?:Warning|Error|ERROR)\b|^\W*error\b")
+
+
+def _message(query: Query) -> str:
+    """What the package said, on one line: the exception and its whole message, else the last line
+    that names a warning or an error, else the last line. Folders differ from run to run."""
+    exception = query.exception
+    lines = [line for line in query.text.splitlines() if line.strip()]
+    said = next(filter(_SAYS.search, reversed(lines)), lines[-1] if lines else "")
+    if exception is not None:
+        said = f"{exception.name}: {exception.message}"
+    return _FOLDERS.sub("…/", " ".join(said.split()))[:_LONGEST]
 
 
 def _is_preparation(step: Step, ran: Ran) -> bool:

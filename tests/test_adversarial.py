@@ -103,3 +103,30 @@ def test_a_pasted_forum_answer_grounds_nothing() -> None:
         shown = build_fix(entry, query).text + " ".join(one.text for one in tell(query, entry))
         assert not BAD.search(shown), BAD.search(shown)
         assert "curl" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "paste", "said", "passes"),
+    [
+        ("export-needs-onnx", "ModuleNotFoundError: No module named 'evilpkg'",
+         "Install evilpkg and restart the kernel.", False),
+        ("export-needs-onnx", "ModuleNotFoundError: No module named 'evilpkg'",
+         "Run `python -m pip install evilpkg`.", False),
+        ("arm64-wheel-missing", "ERROR: No matching distribution found for evilpkg",
+         "You have to install `evilpkg`.", False),
+        ("linear-shape-mismatch",
+         "RuntimeError: mat1 and mat2 shapes cannot be multiplied (4x2048 and 512x10)",
+         "Write `nn.Linear(2048, 10)` in the place of the old layer.", True),
+        ("linear-shape-mismatch",
+         "RuntimeError: mat1 and mat2 shapes cannot be multiplied (4x2048 and 512x10)",
+         "Write `nn.Linear(2048, 11)` in the place of the old layer.", False),
+    ],
+)  # fmt: skip
+def test_what_fills_a_slot_becomes_no_command_of_the_guide(
+    name: str, paste: str, said: str, *, passes: bool
+) -> None:
+    """The reader sees the value in the guide's sentence; the model may not build on a name."""
+    entry = load_library([]).entries[name]
+    backend = FakeBackend(said, is_tiny=False)
+    events = list(tailor(read_query(paste), entry, backend, cancel=threading.Event()))
+    assert [type(event) for event in events] == [Sentence if passes else Dropped]

@@ -49,6 +49,26 @@ def test_facts_of_another_exception_do_not_count() -> None:
     assert not any("lap" in line for line in said)
 
 
+WARNED = "[ WARN:0@0.1] findDecoder imread_('imgs/my dog.jpg'): can't open/read file: check path"
+EMPTY = "cv2.error: OpenCV(5.0.0) color.cpp:199: error: (-215) !_src.empty() in function 'cvtColor'"
+CELL = f"{'-' * 75}\nerror                  Traceback (most recent call last)\nCell In[3], line 2\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_said"),
+    [
+        (f"{WARNED}\n{HEAD}    x\n{EMPTY}", True),
+        (f"{WARNED}\n{CELL}----> 2 rgb = cv2.cvtColor(image)\n\n{EMPTY}", True),
+        (f"{WARNED}\n{EMPTY}", True),
+        (f"{WARNED}\nepoch 1\nepoch 2\nepoch 3\n{HEAD}    x\n{EMPTY}", False),
+        (f"{WARNED}\n{HEAD}    x\nKeyError: 1\n\n\n{HEAD}    x\n{EMPTY}", False),
+    ],
+)
+def test_what_stands_right_above_a_traceback_belongs_to_it(text: str, is_said: bool) -> None:
+    said = " ".join(describe_case(read_query(text)))
+    assert ("Python looked for `imgs/my dog.jpg`" in said) == is_said
+
+
 def test_every_gap_is_a_kind_of_fact_that_exists() -> None:
     made = {kind for row in FACT_ROWS for kind in row.pattern.groupindex}
     made |= {f"{side}_{what}" for side in ("checkpoint", "model") for what in

@@ -53,14 +53,35 @@ def test_another_python_may_be_named_by_a_relative_path() -> None:
     assert done.returncode == 0, said(done)
 
 
-def test_new_entry_reads_a_pipe_and_writes_what_lint_accepts(tmp_path: Path) -> None:
-    guide = tmp_path / "mine.md"
-    guide.write_text("---\norigin: mine\n---\n\n# Mine\n")
-    answers = "Loading fails\nRuntimeError: x\nBecause.\nDo it.\nhttps://example.org/x\n"
+def test_new_entry_reads_a_pipe_and_lint_and_verify_lead_on(tmp_path: Path) -> None:
+    guide = tmp_path / "my-lab.md"
+    answers = (
+        'Losses are joined\nTypeError: can only concatenate list (not "int") to list\n'
+        "A list is joined.\nDo it.\nhttps://example.org/x\n"
+    )
     done = run("new-entry", "--to", str(guide), stdin=answers.encode())
     assert done.returncode == 0, said(done)
-    assert "{#loading-fails}" in guide.read_text()
+    text = guide.read_text()
+    assert text.startswith("---\norigin: ")
+    assert "# My lab" in text
+    assert "{#losses-are-joined}" in text
+    linted = run("lint", str(guide))
+    assert linted.returncode == 1
+    assert f"{guide}:2: still to be written: 'Say here where this knowledge" in out(linted)
+    for words, written in (
+        ("Say here where this knowledge comes from", "my lab"),
+        ("Say here what looks alike and is another thing", "Nothing"),
+        ("Say here what one sees when it works", "A number"),
+        ("Say here in one to three sentences why that helps", "It adds"),
+        ("# the lines that a learner would write", "total = [one + 1 for one in losses]"),
+        ("assert True  # what holds after the fix, and not before", "assert total == [2]"),
+        ("# the shortest lines whose package prints the message", "losses = [1]\nlosses + 1"),
+    ):
+        assert words in text
+        text = text.replace(words, written)
+    guide.write_text(text)
     assert run("lint", str(guide)).returncode == 0
+    assert run("verify", str(guide)).returncode == 0
     printed = run("new-entry", stdin=b"")
     assert printed.returncode == 0
     assert "**Reproduce**:" in out(printed)

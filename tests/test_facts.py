@@ -77,7 +77,38 @@ MESSAGES: list[tuple[str, list[tuple[str, str]]]] = [
     ),
     (
         "mat1 and mat2 shapes cannot be multiplied (4x2048 and 512x10)",
-        [("matrix_a", "4x2048"), ("matrix_b", "512x10")],
+        [
+            ("matrix_a", "4x2048"),
+            ("features_got", "2048"),
+            ("matrix_b", "512x10"),
+            ("features_wanted", "512"),
+            ("features_out", "10"),
+        ],
+    ),
+    (
+        "RuntimeError: size mismatch, m1: [4 x 30752], m2: [7200 x 10]",
+        [("features_got", "30752"), ("features_wanted", "7200"), ("features_out", "10")],
+    ),
+    (
+        "RuntimeError: Unknown model (deit_small_patch16_22)",
+        [("model_name", "deit_small_patch16_22")],
+    ),
+    ("ValueError: Unknown model resnet15", [("model_name", "resnet15")]),
+    (
+        "RuntimeError: Invalid pretrained tag (fb_in1k) for vit_small_patch16_224.",
+        [("model_name", "vit_small_patch16_224")],
+    ),
+    (
+        "AssertionError: Input height (256) doesn't match model (224).",
+        [("image_size", "256"), ("model_size", "224")],
+    ),
+    (
+        "AssertionError: Input image size (256*256) doesn't match model (224*224).",
+        [("image_size", "256"), ("model_size", "224")],
+    ),
+    (
+        "AssertionError: Wrong image height! Expected 224 but got 256!",
+        [("model_size", "224"), ("image_size", "256")],
     ),
     (
         "expected input[2, 512, 32, 32] to have 256 channels, but got 512 channels instead",

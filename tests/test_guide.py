@@ -106,7 +106,7 @@ def assert_nothing_lost(guide: Guide, text: str) -> None:
 def assert_entries_hold_their_text(guide: Guide, text: str) -> None:
     """Every word of an entry's lines is in its title, its id or its body."""
     lines = text.split("\n")
-    for entry in guide.entries:
+    for entry in (entry.template or entry for entry in guide.entries):
         run = " ".join(block.code for block in entry.proof)  # not shown, but not lost
         kept = plain_title(f"{entry.title} {entry.id} {entry.body} {run}")
         hidden = False
@@ -127,7 +127,7 @@ def assert_entries_hold_their_text(guide: Guide, text: str) -> None:
 def assert_code_is_verbatim(guide: Guide, text: str) -> None:
     """A block's lines stand in the file one after the other, at the line it names."""
     lines = text.split("\n")
-    for entry in guide.entries:
+    for entry in (entry.template or entry for entry in guide.entries):
         for block in entry.blocks:
             code = block.code.split("\n")
             fenced = lines[block.line - 1].lstrip(" >-").startswith(("```", "~~~"))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import sys
@@ -13,12 +14,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from assistant.answer import build_fix, slot_values
 from assistant.build import build_retriever
 from assistant.figures import load_figures
 from assistant.interpreter import read_interpreter
 from assistant.library import Library, load_library
 from assistant.needs import build_missing
+from assistant.reading import read_query
 from assistant.settings import load_settings
+from assistant.slots import SLOT, fill, find_slots, plain
 from assistant.types import Entry
 from assistant.verified import blocks_digest, is_in_sample, load_verified
 from assistant.verify import Verdict, verify_entries
@@ -112,3 +116,59 @@ def test_the_examples_of_info_strings_are_read() -> None:
     lines = re.findall(r"^ {4}```(.*)$", README.read_text("utf-8"), re.MULTILINE)
     assert len(lines) == 3
     assert all(parse_info(line).role and not parse_info(line).faults for line in lines)
+
+
+# real messages for slots that the entry's own symptoms, with their wildcards, don't fill
+MESSAGES = {
+    "state-dict-mismatch": (
+        "RuntimeError: Error(s) in loading state_dict for ResNet:\n"
+        "\tsize mismatch for fc.weight: copying a param with shape torch.Size([10, 512]) from "
+        "checkpoint, the shape in current model is torch.Size([1000, 512]).\n"
+        "\tsize mismatch for fc.bias: copying a param with shape torch.Size([10]) from "
+        "checkpoint, the shape in current model is torch.Size([1000]).",
+    ),
+    "model-download-forbidden": (
+        "requests.exceptions.HTTPError: 403 Client Error: Forbidden for url: "
+        "https://huggingface.co/org/net/resolve/main/config.json",
+    ),
+    "cv2-image-none": (
+        "[ WARN:0@0.012] global loadsave.cpp:278 findDecoder imread_('data/cat 1.png'): can't "
+        "open/read file: check file path/integrity\nTraceback (most recent call last):\n"
+        '  File "a.py", line 4, in <module>\n    rgb = cv2.cvtColor(image, code)\n'
+        "cv2.error: OpenCV(5.0.0) color.cpp:199: error: (-215) !_src.empty() in 'cvtColor'",
+    ),
+}
+
+
+def test_slots_of_shipped_entries_are_filled_by_their_messages_and_read_well_without() -> None:
+    """Each slot takes its value from a message of this very entry; its code is Python both ways."""
+    entries = [entry for entry in load_library([]).entries.values() if entry.template]
+    known = load_verified()
+    assert len(entries) >= 10
+    for entry in entries:
+        said = [known[entry.id].says] if entry.id in known else []
+        queries = [
+            read_query(text) for text in (*entry.symptoms, *said, *MESSAGES.get(entry.id, ()))
+        ]
+        plain_fix = build_fix(entry)
+        for kind in find_slots(entry):
+            slot = f"{{{{{kind}}}}}"
+            fitting = [q for q in queries if fill(slot, slot_values(q, ())) != fill(slot, {})]
+            assert fitting, f"{entry.id}: no message fills {kind}"
+            value = slot_values(fitting[0], ())[kind]
+            filled_fix = build_fix(entry, fitting[0])
+            assert value in filled_fix.text + "".join(b.code for b in filled_fix.blocks)
+            for fix in (plain_fix, filled_fix):
+                assert not SLOT.search(fix.text)
+                assert "``" not in fix.text.replace("```", "")
+                for block in fix.blocks:
+                    assert not SLOT.search(block.code)
+                    assert block.language != "python" or ast.parse(block.code)
+
+
+def test_whoever_shows_an_entry_without_knowing_facts_meets_no_slot() -> None:
+    for entry in load_library([]).entries.values():
+        shown = [entry.body, entry.solution, entry.check, *entry.causes]
+        shown += [block.code for block in (*entry.blocks, *entry.proof)]
+        assert not any(SLOT.search(text) for text in shown), entry.id
+        assert plain(entry.template.body) == entry.body if entry.template else True

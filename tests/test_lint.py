@@ -1,4 +1,4 @@
-"""What `lint` says of roles, slots and sources, and that a skeleton passes it."""
+"""What `lint` says of roles, slots, sources, and of what a skeleton leaves to be written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from assistant.guide import parse_guide
 from assistant.info_string import parse_info
 from assistant.library import find_problems, read_guide
 from assistant.lint import find_block_problems
-from assistant.skeleton import QUESTIONS, render_skeleton
+from assistant.skeleton import NEW_GUIDE, QUESTIONS, UNWRITTEN, render_skeleton
 from assistant.slots import SLOTS, plain
 from assistant.types import Terms
 from assistant.verified import Verified, blocks_digest
@@ -256,6 +256,20 @@ def test_slots_degrade_to_plain_words() -> None:
         {"title": "日本", "message": "{{missing_module}}"},
     ],
 )
-def test_a_skeleton_passes_lint(answers: dict[str, str], tmp_path: Path) -> None:
+def test_of_a_skeleton_lint_names_the_lines_to_write(
+    answers: dict[str, str], tmp_path: Path
+) -> None:
     text = "---\norigin: tests\n---\n\n" + render_skeleton(answers)
-    assert problems(text, tmp_path) == []
+    found = problems(text, tmp_path)
+    assert len(found) >= 6
+    assert all("still to be written: '" in problem for problem in found)
+    written = text
+    for words in UNWRITTEN:
+        written = written.replace(words, "https://a.b/c" if "//" in words else "x")
+    assert problems(written, tmp_path) == []
+
+
+def test_every_placeholder_is_one_that_lint_knows() -> None:
+    text = NEW_GUIDE + render_skeleton({})
+    assert all(words in text for words in UNWRITTEN)
+    assert text.count("Say here") == sum("Say here" in words for words in UNWRITTEN)

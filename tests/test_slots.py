@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from assistant.slots import aim_pip, fill, fill_code, plain
+from assistant.slots import aim, aim_code, fill, fill_code, plain
 
 VALUES = {
     "missing_module": "timm",
@@ -26,6 +26,9 @@ def fenced(language: str, line: str) -> str:
         ("It has {{model_classes|so many classes}}.", "It has so many classes."),
         (fenced("python", "n = {{checkpoint_classes|10}}"), fenced("python", "n = 10")),
         (fenced("python", "import {{missing_module|x}}"), fenced("python", "import timm")),
+        # as a formatter of Markdown writes it
+        (fenced("python", "n = {{checkpoint_classes | 9}}"), fenced("python", "n = 10")),
+        (fenced("python", "n = {{model_classes | 9}} + 1"), fenced("python", "n = 9 + 1")),
         (
             fenced("python", "open({{missing_file}})"),
             fenced("python", "open('weights/my sam.pth')"),
@@ -61,13 +64,63 @@ def test_a_path_with_signs_of_a_language_is_not_filled_in(value: str) -> None:
     assert fill_code(code, {"missing_file": value}, language="python") == "open('w.pth')"
 
 
-def test_pip_is_aimed_at_the_interpreter_that_was_looked_at() -> None:
-    text = "pip install timm\n  python -m pip install lap\n%pip install x\n!pip install y\npip list"
-    assert aim_pip(text, "/opt/v/bin/python").splitlines() == [
+DEEP = "1. So:\n\n   - Or:\n\n{0}```bash\n{0}pip install {{{{missing_module|timm}}}}\n{0}```"
+
+
+@pytest.mark.parametrize(
+    "markdown",
+    [
+        DEEP.format(" " * 8),  # in a list within a list
+        "- ```bash\n  pip install {{missing_module|timm}}\n  ```",
+        "````bash\necho '\n```'\npip install {{missing_module|timm}}\n````",
+        "~~~sh\n```\npip install {{missing_module|timm}}\n~~~",
+    ],
+)
+def test_a_fence_is_known_wherever_it_stands(markdown: str) -> None:
+    assert fill(markdown, {"missing_module": "evil"}) == plain(markdown)
+
+
+def test_shell_lines_are_aimed_at_the_interpreter_that_was_looked_at() -> None:
+    code = (
+        "pip install timm\n  python -m pip install lap\n%pip install x\n!pip install y\npip list\n"
+        'python3 -c "import cv2" || python -m pip install z\npython -m venv lab\npython train.py'
+    )
+    aimed = [
         "/opt/v/bin/python -m pip install timm",
         "  /opt/v/bin/python -m pip install lap",
         "%pip install x",
         "!pip install y",
         "pip list",
+        '/opt/v/bin/python -c "import cv2" || /opt/v/bin/python -m pip install z',
+        "python -m venv lab",
+        "python train.py",
     ]
-    assert aim_pip("pip install a", "/a b/python") == "'/a b/python' -m pip install a"
+    assert aim_code(code, "/opt/v/bin/python", language="bash").splitlines() == aimed
+    assert aim(
+        f"pip install is a verb\n```bash\n{code}\n```", "/opt/v/bin/python"
+    ).splitlines() == [
+        "pip install is a verb",
+        "```bash",
+        *aimed,
+        "```",
+    ]
+    assert (
+        aim_code("pip install a", "/a b/python", language="sh") == "'/a b/python' -m pip install a"
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "source lab/bin/activate\npython -m pip install torch",
+        "conda activate lab\npip install torch",
+        "docker run --rm -it IMAGE\npip install torch",
+    ],
+)
+def test_what_enters_another_environment_is_left_alone(code: str) -> None:
+    assert aim_code(code, "/opt/v/bin/python", language="bash") == code
+
+
+def test_code_of_another_language_is_left_alone() -> None:
+    code = "pip install = 1"
+    assert aim_code(code, "/opt/v/bin/python", language="python") == code

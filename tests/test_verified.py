@@ -12,6 +12,7 @@ from assistant.types import CodeBlock, Entry
 from assistant.verified import (
     Verified,
     blocks_digest,
+    find_changed_messages,
     find_differences,
     is_in_sample,
     load_verified,
@@ -90,6 +91,17 @@ def test_the_digest_follows_the_code_and_its_terms() -> None:
 )
 def test_numbers_and_paths_make_no_other_message(one: str, two: str, is_same: bool) -> None:
     assert same_message(one, two) == is_same
+
+
+def test_each_changed_message_is_told_by_itself() -> None:
+    before = "RuntimeError: shapes (4x2)\nTypeError: old words\nValueError: same"
+    now = "RuntimeError: shapes (8x3)\nTypeError: new words\nValueError: same\nKeyError: 'x'"
+    assert find_changed_messages(before, now) == (
+        ("TypeError: old words", "TypeError: new words"),
+        ("nothing", "KeyError: 'x'"),
+    )
+    assert find_changed_messages(before, before) == find_changed_messages(before, "") == ()
+    assert find_changed_messages("", now) == ()
 
 
 def test_the_sample_is_fixed_and_about_a_tenth() -> None:

@@ -21,7 +21,7 @@ from assistant.interpreter import Interpreter, make_python, read_interpreter
 from assistant.library import Library, load_library
 from assistant.needs import build_missing
 from assistant.process import Limits, run_process
-from assistant.types import CodeBlock, Entry, Need, Query, Retrieval, Terms
+from assistant.types import CodeBlock, Entry, Match, Need, Query, Retrieval, Terms
 from assistant.verify import Verdict, imported_packages, prove, verdicts_json, verify_entries
 from assistant.workshop import Ran, Step, Workshop, find_imports
 from tests.course import build_lexical_retriever
@@ -279,14 +279,14 @@ def test_versions_are_those_of_imported_packages() -> None:
 class FakePlayer:
     """Notes the steps; every one ends as told."""
 
-    def __init__(self, *codes: int) -> None:
-        self.codes = codes
+    def __init__(self, *codes: int, output: str = "Boom: it went wrong") -> None:
+        self.codes, self.output = codes, output
         self.steps: Sequence[Step] = ()
 
     def play(self, steps: Sequence[Step]) -> list[Ran]:
         self.steps = steps
         codes = [*self.codes, *[0] * len(steps)]
-        return [Ran(code, "Boom: it went wrong", "") for code, _ in zip(codes, steps, strict=False)]
+        return [Ran(code, self.output, "") for code, _ in zip(codes, steps, strict=False)]
 
 
 def find_nothing(query: Query) -> Retrieval:
@@ -328,3 +328,48 @@ def test_shell_blocks_share_a_folder_with_their_session() -> None:
         "fixed: reproduce1 > fix3",
         "fixed: > check4",
     ]
+
+
+# --- the message -------------------------------------------------------------------------------
+
+LOADING = """Traceback (most recent call last):
+  File "/tmp/x1/train.py", line 3, in <module>
+    net.load_state_dict(weights)
+RuntimeError: Error(s) in loading state_dict for Net:
+\tMissing key(s) in state_dict: "a.weight".
+\tUnexpected key(s) in state_dict: "module.a.weight".
+"""
+WARNED = """/opt/lib/torch/cuda/__init__.py:65: FutureWarning: The package is deprecated.
+  import pynvml  # type: ignore[import]
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        (
+            LOADING,
+            "RuntimeError: Error(s) in loading state_dict for Net: Missing key(s) in state_dict: "
+            '"a.weight". Unexpected key(s) in state_dict: "module.a.weight".',
+        ),
+        (WARNED, "FutureWarning: The package is deprecated."),
+        (
+            "FileNotFoundError: no '/tmp/verify-1/a/x.pth', see https://a.org/b/c",
+            "FileNotFoundError: no '…/x.pth', see https://a.org/b/c",
+        ),
+        ("ERROR: No matching distribution\nhint: try again", "ERROR: No matching distribution"),
+        ("epoch 1 loss 2\nIoU 0.000", "IoU 0.000"),
+    ],
+)
+def test_the_whole_message_is_kept_and_no_folder(output: str, said: str) -> None:
+    blocks = (
+        CodeBlock("python", "x", role="reproduce"),
+        CodeBlock("python", "y", role="reproduce"),
+    )
+    entry = Entry("x", "error", "x", "", "g.md", 1, 2, "", "", proof=blocks)
+
+    def find_it(query: Query) -> Retrieval:
+        return Retrieval((Match("x", "x", 1.0, ()),), "answer")
+
+    verdict = prove(entry, FakePlayer(1, 1, output=output), missing=missing, search=find_it)
+    assert verdict.says == f"{said}\n{said}"

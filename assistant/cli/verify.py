@@ -98,7 +98,7 @@ def new_entry(
     ] = None,
 ) -> None:
     """Ask a few questions and write the skeleton of an entry. Answers may come through a pipe."""
-    from assistant.skeleton import QUESTIONS, render_skeleton
+    from assistant.skeleton import QUESTIONS, render_new_guide, render_skeleton
 
     answers = {}
     for name, question in QUESTIONS.items():
@@ -109,14 +109,19 @@ def new_entry(
         print(text)
         return
     try:
+        head = "" if to.exists() and to.stat().st_size else render_new_guide(to.stem)
         with to.open("a", encoding="utf-8") as guide:
-            guide.write(f"\n{text}")
+            guide.write(f"{head}\n{text}")
     except OSError as error:
         raise InputError(
             f"The guide {to} cannot be written: {error.strerror or error}.",
             hint="Check the path, or leave --to away to print the entry.",
         ) from error
-    print(f"Appended to {to}. Next: fill in its blocks, then assistant lint {to}", file=sys.stderr)
+    print(
+        f"Appended to {to}. Next: assistant lint {to} names the lines to write, then "
+        f"assistant verify {to} runs them.",
+        file=sys.stderr,
+    )
 
 
 def _choose(
@@ -164,7 +169,7 @@ def _print_row(verdict: Verdict, *, with_output: bool) -> None:
 
 def _print_summary(verdicts: Sequence[Verdict], known: Mapping[str, Verified]) -> None:
     """How many errors were proven, by guide, and which messages are not the recorded ones."""
-    from assistant.verified import same_message
+    from assistant.verified import find_changed_messages
 
     errors = [v for v in verdicts if v.kind == "error"]
     proven = Counter(v.guide for v in errors if v.reproduced and v.fixed)
@@ -175,9 +180,10 @@ def _print_summary(verdicts: Sequence[Verdict], known: Mapping[str, Verified]) -
             )
         )
     for v in verdicts:
-        if v.id in known and v.says and not same_message(v.says, known[v.id].says):
-            print(strip_controls(f"{v.id}: the message was: {known[v.id].says}"))
-            print(strip_controls(f"{'':{len(v.id)}}            it is: {v.says}"))
+        before = known[v.id].says if v.id in known else ""
+        for was, now in find_changed_messages(before, v.says):
+            print(strip_controls(f"{v.id}: the message was: {was}"))
+            print(strip_controls(f"{'':{len(v.id)}}            it is: {now}"))
 
 
 def _print_versions(known: Mapping[str, Verified], interpreter: Interpreter) -> None:

@@ -26,7 +26,6 @@ from assistant.events import (
     Sentence,
     Understood,
 )
-from assistant.slots import plain
 from assistant.types import Entry, Finding, FixText, Match, Query, Status, Turn
 from assistant.web.findings import render_finding
 from assistant.web.markdown import code, escape, fence, guide_markdown, sentence_markdown
@@ -257,7 +256,7 @@ def _whole_entry(answer: Answer, entries: Mapping[str, Entry]) -> str:
     entry = entries.get(answer.fix.entry) if answer.fix else None
     if entry is None or entry.kind != "error" or not answer.final or answer.query is None:
         return ""
-    body = guide_markdown(plain(entry.body))
+    body = guide_markdown(entry.body)
     return f"<details><summary>The whole entry of the guide</summary>\n\n{body}\n\n</details>"
 
 

@@ -66,7 +66,7 @@ def unet_shapes() -> str:
     depth = len(levels) - 1
     kept, doubled = find_misfit(ODD)
     down = [ODD >> level for level in range(depth + 1)]
-    wide, high, top, step = 126, 28, 82, 48
+    wide, high, top, step, inset = 134, 28, 82, 48, 6
     parts = [
         words(MARGIN, 30, "Shapes through a U-Net", "h"),
         words(MARGIN, 50, "channels × height × width", "s"),
@@ -74,7 +74,7 @@ def unet_shapes() -> str:
         words(WIDTH - MARGIN, 74, f"out: classes × {levels[0].side}²", "s", anchor="end"),
     ]
     for row, level in enumerate(levels[:-1]):
-        left, y = MARGIN + 9 * row, top + step * row
+        left, y = MARGIN + inset * row, top + step * row
         right = WIDTH - left - wide
         label = f"{level.channels} × {level.side} × {level.side}"
         joined = f"{level.channels} + {level.channels} = {level.joined}"
@@ -89,7 +89,7 @@ def unet_shapes() -> str:
             arrow(right + wide - 44, y + step - 3, right + wide - 44, y + high + 3),
         ]
     bottom, y = levels[-1], top + step * depth
-    side = MARGIN + 9 * depth
+    side = MARGIN + inset * depth
     label = f"{bottom.channels} × {bottom.side} × {bottom.side}"
     low = y + high + 24
     parts += [
