@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.bench.samples import write_samples
+from assistant.bench.weights import write_weights
 from assistant.errors import UsageError
 from assistant.probes.collector import Collector
 from assistant.probes.registry import PROBES
@@ -39,6 +40,14 @@ class ProbeTime:
         return self.row / self.bare if self.bare else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeTimes:
+    """What was timed, in order, and by row id why the rest was not."""
+
+    rows: tuple[ProbeTime, ...]
+    missing: Mapping[str, str]
+
+
 def time_probes(
     prober: Prober,
     collector: Collector,
@@ -47,19 +56,25 @@ def time_probes(
     runs: int = 3,
     rows: Sequence[Probe] = PROBES,
     clock: Callable[[], float] = time.perf_counter,
-) -> tuple[ProbeTime, ...]:
-    """Time rows on a target (None: the default), heavy ones once; without those that need weights.
+) -> ProbeTimes:
+    """Time rows on a target (None: the default), heavy ones once; on files made for it.
 
     Raises UsageError if there is no such target.
     """
     place = _find(prober, target)
-    with tempfile.TemporaryDirectory(prefix="assistant-bench-") as folder:
-        samples = write_samples(Path(folder))
-        chosen = [row for row in rows if not row.cell and (row.id in samples or not row.needs_path)]
-        return tuple(
-            _time(row, place, samples, collector=collector, runs=runs, clock=clock)
-            for row in chosen
+    missing = {row.id: "a cell, which runs in a notebook" for row in rows if row.cell}
+    with tempfile.TemporaryDirectory(prefix="assistant-bench-") as name:
+        folder = Path(name)
+        files = write_samples(folder)
+        weights, without = write_weights(
+            folder, {row.id for row in rows}, image=Path(files["image"]["image"])
         )
+        timed = tuple(
+            _time(row, place, files | weights, collector=collector, runs=runs, clock=clock)
+            for row in rows
+            if row.id not in missing | without
+        )
+    return ProbeTimes(timed, missing | without)
 
 
 def _time(
@@ -83,8 +98,8 @@ def _time(
     return ProbeTime(row.id, *times, needs_torch=row.torch)
 
 
-def bench_json(times: Sequence[ProbeTime]) -> dict[str, Any]:
-    """The `bench probes` object: seconds and ratios by row."""
+def bench_json(times: ProbeTimes) -> dict[str, Any]:
+    """The `bench probes` object: seconds and ratios by row, and why the others have none."""
     return {
         "rows": [
             {
@@ -94,18 +109,24 @@ def bench_json(times: Sequence[ProbeTime]) -> dict[str, Any]:
                 "ratio": round(time.ratio, 2),
                 "command": _command(time),
             }
-            for time in times
-        ]
+            for time in times.rows
+        ],
+        "missing": [{"id": id_, "reason": reason} for id_, reason in times.missing.items()],
     }
 
 
-def render_bench(times: Sequence[ProbeTime]) -> str:
-    """The same as a table."""
+def render_bench(times: ProbeTimes) -> str:
+    """The same as a table, and a line for each reason why a row is not in it."""
     rows = [
         [t.id, f"{t.row:.2f} s", f"{t.bare:.2f} s", f"{t.ratio:.1f}", f"`{_command(t)}`"]
-        for t in times
+        for t in times.rows
     ]
-    return render_markdown_table(("row", "with the row", "bare", "ratio", "bare command"), rows)
+    table = render_markdown_table(("row", "with the row", "bare", "ratio", "bare command"), rows)
+    named: dict[str, list[str]] = {}
+    for id_, reason in times.missing.items():
+        named.setdefault(reason, []).append(f"`{id_}`")
+    left = [f"Not timed: {', '.join(ids)} ({reason})." for reason, ids in named.items()]
+    return "\n\n".join([table.rstrip("\n"), *left]) + "\n"
 
 
 def _command(time: ProbeTime) -> str:

@@ -1,7 +1,6 @@
 """Small files to time rows on: a picture, two masks, a table of weights, of plain numbers.
 
-It refuses to know what a row makes of them. Weights of YOLO and SAM are not made: no bench without
-a download would time what they really cost.
+It refuses to know what a row makes of them, and any package: it writes bytes.
 """
 
 from __future__ import annotations
