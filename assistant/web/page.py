@@ -33,6 +33,8 @@ WAITING = 32  # requests that may wait for each kind of handler; more are told s
 SPARE_ASKS = 8  # asks that never wait for the model, beyond those that do
 STATUS_SECONDS = 2.0
 
+# to the question which of two entries it is, as a reader would type them
+CHOICES = (("It is A", "A"), ("It is B", "B"), ("Neither of them", "neither"))
 EXAMPLES = (
     (
         "Example: a traceback",
@@ -116,6 +118,8 @@ def _lay_out(room: Room) -> tuple[Shown, Parts]:
         resume = gr.Button("Resume this answer", visible=False, size="sm", elem_id="resume")
         check_all = gr.Button("Check my machine", visible=False, size="sm")
         offers = [gr.Button(visible=False, size="sm") for _ in range(OFFERS)]
+    with gr.Row(elem_id="choices", elem_classes="buttons"):
+        choices = [gr.Button(label, visible=False, size="sm") for label, _ in CHOICES]
     with gr.Row(elem_id="candidates", elem_classes="buttons"):
         candidates = [gr.Button(visible=False, size="sm") for _ in range(CANDIDATES)]
     box = gr.Textbox(
@@ -146,6 +150,7 @@ def _lay_out(room: Room) -> tuple[Shown, Parts]:
         chat,
         status,
         candidates,
+        choices,
         offers,
         [gr.Textbox(visible=False) for _ in range(OFFERS)],
         check_all,
@@ -230,6 +235,8 @@ def _wire_after(wire: Wire, *, limit: int) -> None:
     shown.fixed.click(fixed, None, shown.all, **QUIET)
     shown.failed.click(failed, None, shown.all, **asks, **LONG)
     shown.resume.click(resume, None, shown.all, **asks, **LONG)
+    for button, (_, said) in zip(shown.choices, CHOICES, strict=True):
+        button.click(_choice(wire, said), None, shown.all, **asks, **LONG)
 
 
 def _wire_rest(wire: Wire, parts: Parts, page: gr.Blocks) -> None:
@@ -266,6 +273,14 @@ def _candidate(wire: Wire, position: int) -> Callable[..., Any]:
         return wire.shown.fill(await wire.room.show_candidate(wire.visitor(request), position))
 
     return show
+
+
+def _choice(wire: Wire, said: str) -> Callable[..., Any]:
+    async def choose(request: gr.Request) -> AsyncGenerator[Outputs, None]:
+        async for values in wire.follow(wire.room.ask(wire.visitor(request), said)):
+            yield values
+
+    return choose
 
 
 def _example(text: str) -> Callable[..., Any]:

@@ -55,7 +55,7 @@ class View:
     `taken`: the chat shows what was typed; `settled`: it need not go back into the input box.
     `permits` are those of the buttons that are always there, by slot; `target` is what the chooser
     shows. `can_judge`: the last answer shows a fix that nobody has judged yet; `can_resume`: it was
-    broken off.
+    broken off; `can_choose`: it asks which of two entries it is.
     """
 
     messages: list[ChatMessage]
@@ -69,6 +69,7 @@ class View:
     can_check: bool = False
     can_judge: bool = False
     can_resume: bool = False
+    can_choose: bool = False
 
 
 @dataclass(slots=True)

@@ -19,12 +19,14 @@ Outputs = tuple[Any, ...]
 class Shown:
     """Chat, status line, and the buttons whose presence depends on the last answer.
 
-    `offers` are buttons with their hidden permits; `permits` those of the other buttons, by slot.
+    `offers` are buttons with their hidden permits; `permits` those of the other buttons, by slot;
+    `choices` answer the question which of two entries it is.
     """
 
     chat: gr.Chatbot
     status: gr.Markdown
     candidates: list[gr.Button]
+    choices: list[gr.Button]
     offers: list[gr.Button]
     offer_permits: list[gr.Textbox]
     check_all: gr.Button
@@ -41,6 +43,7 @@ class Shown:
             self.chat,
             self.status,
             *self.candidates,
+            *self.choices,
             *self.offers,
             *self.offer_permits,
             self.check_all,
@@ -68,6 +71,7 @@ class Shown:
             view.messages,
             view.status,
             *_buttons(candidates, self.candidates),
+            *(gr.Button(visible=view.can_choose) for _ in self.choices),
             *_buttons(offers, self.offers),
             *_permits(view.offers, self.offers),
             gr.Button(visible=view.can_check),

@@ -304,6 +304,7 @@ class Talk:
             can_check=session.can_check,
             can_judge=last is not None and can_judge(last.record),
             can_resume=is_broken(session),
+            can_choose=_asks(session),
         )
 
     def _messages(self, session: Session, key: int, exchange: Exchange) -> list[ChatMessage]:
@@ -353,6 +354,12 @@ def is_broken(session: Session) -> bool:
     """Whether the last answer was broken off, and nothing runs that could go on with it."""
     last = session.last
     return last is not None and last.record.state != "done" and not session.streams
+
+
+def _asks(session: Session) -> bool:
+    """Whether the last answer ends with the question which of two entries it is."""
+    last = next((one for one in reversed(session.exchanges.values()) if one.question), None)
+    return last is not None and last.answer.turn is not None and last.answer.question is not None
 
 
 def _failure(error: Exception) -> str:

@@ -14,7 +14,16 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from assistant.events import Dropped, Fix, Loading, Probed, Retrieved, Sentence, Understood
+from assistant.events import (
+    Dropped,
+    Fix,
+    Loading,
+    Probed,
+    Question,
+    Retrieved,
+    Sentence,
+    Understood,
+)
 from assistant.settings import Settings
 from assistant.types import Finding, FixText, Match, Query, Target
 from assistant.web.app import build_app
@@ -298,6 +307,27 @@ def test_a_check_can_be_pressed_once_the_page_may_run_it(page, serve):
     button(page, "GPU").click()  # waits until it can be pressed
     expect(page.get_by_text("Looked at: the assistant's own Python")).to_have_count(1)
     assert [call.probe for call in fake.calls] == ["gpu"]
+
+
+def asking_which(text, probe):
+    """Asks which of two entries it is, unless that is what was said."""
+    steps = list(answer_script(text, probe))
+    if text == PASTE:
+        steps.insert(-1, Question("Which is it?\nA: one\nB: the other", ("missing-timm", "x")))
+    return steps
+
+
+@pytest.mark.parametrize(("pressed", "said"), [("It is B", "B"), ("Neither of them", "neither")])
+def test_which_of_two_entries_it_is_can_be_pressed(page, serve, pressed, said):
+    fake = FakeAssistant(asking_which)
+    send(page, serve(fake))
+    expect(page.get_by_text("Which is it?")).to_be_visible()
+    button(page, pressed).click()
+    expect(page.locator('#chat [data-testid="user"]')).to_have_count(2)
+    wait_until(lambda: [call.text for call in fake.calls] == [PASTE, said])
+    assert [call.text for call in fake.calls] == [PASTE, said]
+    for label in ("It is A", "It is B", "Neither of them"):
+        expect(button(page, label)).to_have_count(0)
 
 
 def test_a_probe_looks_at_the_chosen_python(page, serve):
