@@ -7,7 +7,7 @@ It refuses to know what a check does (the probes) and who may press (checks.py).
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -72,13 +72,14 @@ class CheckParts:
         """What choosing a check fills, in the order of `fill_form`."""
         return [self.about, *self.fields, self.run, self.cell]
 
-    def fill_form(self, row: str, cell: str) -> Outputs:
-        """The form of one check: its fields, and the cell that does the same elsewhere."""
+    def fill_form(self, row: str, cell: str, told: Mapping[str, str]) -> Outputs:
+        """The form of one check: its fields, filled with what the question told by name, and the
+        cell that does the same elsewhere."""
         info = self.infos.get(row)
         fitted = fit_slots(info, self.kinds)
         return (
             _describe(info),
-            *(_field(kind, one) for kind, one in zip(self.kinds, fitted, strict=True)),
+            *(_field(kind, one, told) for kind, one in zip(self.kinds, fitted, strict=True)),
             gr.Button(visible=info is not None and not info.is_cell),
             gr.Textbox(value=cell, visible=bool(cell)),
         )
@@ -142,7 +143,8 @@ def wire_checks(
     shown.check_all.click(run, [shown.permits[CHECK_ALL], shown.target], shown.all, **RUN)
     for button, permit in zip(shown.offers, shown.offer_permits, strict=True):
         button.click(run, [permit, shown.target], shown.all, **RUN)
-        button.click(_opener(room, parts), permit, [parts.more, parts.row, *parts.form], **QUIET)
+        opened = [parts.more, parts.row, *parts.form]
+        button.click(_opener(room, parts, visitor), permit, opened, **QUIET)
     _wire_target(room, shown, parts, visitor=visitor, page=page)
     _wire_form(room, shown, parts, visitor=visitor)
     _wire_panel(room, shown, parts, visitor=visitor)
@@ -171,12 +173,13 @@ async def _follow(shown: Shown, views: AsyncGenerator[View, None]) -> AsyncGener
             yield shown.fill(view)
 
 
-def _opener(room: Room, parts: CheckParts) -> Callable[..., Any]:
-    async def open_form(permit: str) -> Outputs:
+def _opener(room: Room, parts: CheckParts, visitor: WhoAsks) -> Callable[..., Any]:
+    async def open_form(permit: str, request: gr.Request) -> Outputs:
         row, _, nonce = str(permit).partition(" ")
         if nonce or row not in parts.infos:
             return tuple(gr.skip() for _ in range(2 + len(parts.form)))
-        filled = parts.fill_form(row, room.checks.cell(row))
+        told = await room.told(visitor(request), row)
+        filled = parts.fill_form(row, room.checks.cell(row), told)
         return gr.Accordion(open=True), gr.update(value=row), *filled
 
     return open_form
@@ -223,8 +226,10 @@ def _wire_target(
 def _wire_form(room: Room, shown: Shown, parts: CheckParts, *, visitor: WhoAsks) -> None:
     """Choosing a check shows its fields; pressing asks for a permit for exactly what they say."""
 
-    async def choose(row: str) -> Outputs:
-        return parts.fill_form(str(row or ""), room.checks.cell(str(row or "")))
+    async def choose(row: str, request: gr.Request) -> Outputs:
+        row = str(row or "")
+        told = await room.told(visitor(request), row)
+        return parts.fill_form(row, room.checks.cell(row), told)
 
     def told(row: str, values: tuple[Any, ...]) -> dict[str, str]:
         return read_slots(parts.infos.get(row), parts.kinds, values)
@@ -278,20 +283,20 @@ def _new_field(kind: ParameterKind) -> gr.components.Component:
     return gr.Textbox(visible=False, max_lines=1)
 
 
-def _field(kind: ParameterKind, parameter: Parameter | None) -> Any:
+def _field(kind: ParameterKind, parameter: Parameter | None, told: Mapping[str, str]) -> Any:
     """How a field asks for a parameter; hidden and empty where it asks for none."""
     if parameter is None:
         return gr.update(visible=False, value=None if kind != "path" else "")
     label = parameter.title[:1].upper() + parameter.title[1:]
+    value = told.get(parameter.name, parameter.default)
     if kind == "choice":
         choices = list(parameter.choices)
-        return gr.Dropdown(choices, value=parameter.default, label=label, visible=True)
+        return gr.Dropdown(choices, value=value, label=label, visible=True)
     if kind == "number":
         low, high = parameter.low, parameter.high
-        value = float(parameter.default or low)
-        return gr.Number(value, minimum=low, maximum=high, label=label, visible=True)
+        return gr.Number(float(value or low), minimum=low, maximum=high, label=label, visible=True)
     needed = " (needed)" if kind == "path" and not parameter.default else ""
-    return gr.Textbox(value=parameter.default, label=label + needed, visible=True)
+    return gr.Textbox(value=value, label=label + needed, visible=True)
 
 
 def _describe(info: ProbeInfo | None) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from assistant.errors import InputError
 from assistant.events import Probed
+from assistant.evidence import read_told
 from assistant.followup import build_followup, deciding_probes
 from assistant.history import History, open_history
 from assistant.probes.runner import Audit
@@ -231,6 +232,13 @@ class Room:
         session = await self._enter(visitor)
         self.checks.renew(session)
         return self._talk.view(session)
+
+    async def told(self, visitor: Visitor, row: str) -> dict[str, str]:
+        """What the last question says of the parameters of a check, by their names."""
+        session = await self._enter(visitor)
+        infos = [info for info in self.checks.infos if info.id == row]
+        turns = session.conversation
+        return read_told(turns[-1].query, infos) if turns else {}
 
     async def sample(
         self, visitor: Visitor, permit: str, *, target: str

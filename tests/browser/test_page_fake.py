@@ -18,14 +18,16 @@ from assistant.events import (
     Dropped,
     Fix,
     Loading,
+    Offered,
     Probed,
     Question,
     Retrieved,
     Sentence,
     Understood,
 )
+from assistant.reading import read_query
 from assistant.settings import Settings
-from assistant.types import Finding, FixText, Match, Query, Target
+from assistant.types import Finding, FixText, Match, Parameter, ProbeInfo, Query, Target
 from assistant.web.app import build_app
 from tests.browser.conftest import running
 from tests.fakes import ENTRIES, FakeAssistant, answer_script, fake_done, fake_entry
@@ -339,6 +341,28 @@ def test_a_probe_looks_at_the_chosen_python(page, serve):
     button(page, "GPU").click()
     expect(page.get_by_text("Looked at:")).to_be_visible()
     assert [call.target for call in fake.calls] == ["lab"]
+
+
+class Telling(FakeAssistant):
+    """Reads its questions, and has a check that asks for a file that a question may name."""
+
+    def probes(self):
+        which = Parameter("file", "a file of weights", "path", told_by="missing_file")
+        info = ProbeInfo("keys", "Keys", "a file", "nothing", parameters=(which,), quick=False)
+        return (*super().probes()[:4], info)
+
+
+def test_a_form_is_filled_with_what_the_question_told(page, serve):
+    def reading(text, probe):
+        query = read_query(text)
+        found = [Understood(query), *answer_script(text, probe)[1:-1]]
+        return [*found, Offered(("keys",)), fake_done(query)]
+
+    said = "FileNotFoundError: [Errno 2] No such file or directory: 'runs/<b>net</b>.pt'"
+    send(page, serve(Telling(reading), model_queue=8), said)  # a server of its own checks
+    expect(page.get_by_text("complete after")).to_be_visible()
+    button(page, "Check: Keys …").click()
+    expect(page.get_by_label("A file of weights (needed)")).to_have_value("runs/<b>net</b>.pt")
 
 
 def test_a_probe_does_not_wait_for_an_answer(page, serve):
