@@ -173,8 +173,9 @@ class ProbeRunner:
             return _offer("probe", name, self._rows)
         if row.cell:
             return (
-                f"This check looks at your own variables: copy its cell (`assistant probe {row.id} "
-                "--cell`), run it in your notebook and paste here what it prints."
+                "This check looks at your own variables: copy its cell (on the page it is under "
+                f"“More checks …”, in a terminal `assistant probe {row.id} --cell` prints it), run "
+                "it in your notebook and paste here what it prints."
             )
         if place.kind == "container" and not row.quick:
             return "This check is not run in containers: start the assistant in there instead."
