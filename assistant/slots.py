@@ -76,13 +76,6 @@ def keep_template(entry: Entry) -> Entry:
     )
 
 
-def find_slots(entry: Entry) -> tuple[str, ...]:
-    """The kinds of facts that an entry has slots for, each once."""
-    written = entry.template or entry
-    found = (slot["kind"] for slot in SLOT.finditer(written.body) if slot["kind"] in SLOTS)
-    return tuple(dict.fromkeys(found))
-
-
 def fill(markdown: str, values: Mapping[str, str]) -> str:
     """Markdown with its slots filled: values stand as code in prose, quoted as their language wants
     in a fence. A slot without a value, or with one that cannot be meant, keeps its plain words.
