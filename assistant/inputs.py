@@ -194,7 +194,8 @@ def _notebook_text(text: str) -> str | None:
 
 
 def _cell_errors(cell: dict[str, object]) -> list[str]:
-    parts = []
+    """What a cell wrote to stderr and the errors it ended with, below the code that did it."""
+    parts, failed = [], False
     outputs = cell.get("outputs")
     for output in outputs if isinstance(outputs, list) else []:
         if not isinstance(output, dict):
@@ -204,10 +205,26 @@ def _cell_errors(cell: dict[str, object]) -> list[str]:
             lines = [str(line) for line in trace] if isinstance(trace, list) else []
             last = f"{output.get('ename', '')}: {output.get('evalue', '')}"
             parts.append("\n".join(lines) or last)
+            failed = True
         elif output.get("output_type") == "stream" and output.get("name") == "stderr":
-            text = output.get("text", "")
-            parts.append("".join(map(str, text)) if isinstance(text, list) else str(text))
-    return parts
+            parts.append(_joined(output.get("text", "")))
+    return [_cell_code(cell), *parts] if failed else parts
+
+
+_MOST_CODE = 200  # lines of a cell
+
+
+def _cell_code(cell: dict[str, object]) -> str:
+    """The code of a cell as IPython numbers it, set in, so that no line of it passes for one of a
+    traceback."""
+    number = cell.get("execution_count")
+    lines = _joined(cell.get("source", "")).split("\n")[:_MOST_CODE]
+    code = "\n".join(f"    {line}" if line.strip() else "" for line in lines)
+    return f"In [{number if type(number) is int else ' '}]:\n{code}".rstrip()
+
+
+def _joined(text: object) -> str:
+    return "".join(map(str, text)) if isinstance(text, list) else str(text)
 
 
 def _cut(raw: str) -> str:
