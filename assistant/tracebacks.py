@@ -312,10 +312,16 @@ def _code_below(lines: Lines, position: int) -> str:
     """The line below the head of a frame, if it is set in further than that."""
     if position + 1 >= len(lines):
         return ""
-    head, text = lines[position].text, lines[position + 1].text
-    code = text.lstrip()
-    deeper = len(text) - len(code) > len(head) - len(head.lstrip())
-    return code.rstrip() if deeper and not code.startswith('File "') else ""
+    code = lines[position + 1].text.strip()
+    deeper = _column(lines, position + 1) > _column(lines, position)
+    return code if deeper and not code.startswith('File "') else ""
+
+
+def _column(lines: Lines, position: int) -> int:
+    """Where in its row the text of a line begins."""
+    line = lines[position]
+    indent = len(line.text) - len(line.text.lstrip())
+    return line.start + indent - (line.end - len(lines.rows[position]))
 
 
 _MARKED = re.compile(r"^> {2,}\S")

@@ -232,6 +232,7 @@ HOSTILE = {
     "deep quotes": ">" * 3000 + "x\n",
     "files": 'File "',
     "file lines": 'File "\n',
+    "heads": 'a Traceback (most recent call last)\nb  File "\n',
     "names": "Error" * 1199 + "!\n",
     "messages": "ValueError: x\n",
     "frames": '  File "a.py", line 1, in f\n',

@@ -194,6 +194,24 @@ PREFIXES = [
     "[ERROR] ",
     "2025-12-03 10:11:12,123 ERROR ",
     "[rank1]: > ",
+    # whatever else stands before each line of a traceback is found by that
+    "0: ",
+    "[1,0]<stderr>:",
+    "[default0]:[rank0]: ",
+    "spark: [rank1]: ",
+    "Nov 27 00:25:04 spark python3[1234]: ",
+    "[2026-11-20 10:11:12,123][__main__][ERROR] - ",
+    "2026-11-20 10:11:12.123 | ERROR    | __main__:<module>:12 - ",
+    "E1127 00:25:04.123456 1234 train.py:12] ",
+    "20-Nov-26 10:11:12 - ERROR - ",
+    "ERROR:train:",
+    "10:11:12 ",
+    "#11 12.34 ",
+    "[gw0] ",
+    "# ",
+    "12\t",
+    "python : ",
+    "&gt; ",
 ]
 
 
@@ -207,6 +225,26 @@ def test_prefixes_change_nothing(prefix: str, name: str) -> None:
         (e.name, e.message.split("\n")[0]) for e in plain
     ]
     assert [own_frame(e) for e in found] == [own_frame(e) for e in plain]
+
+
+def test_numbers_in_a_prefix_may_differ_from_line_to_line() -> None:
+    lines = text_of("plain_311").split("\n")
+    text = "\n".join(f"#{n} {n * 0.97:.2f} {line}" for n, line in enumerate(lines, start=8))
+    found = parse_exceptions(f"#1 building\n{text}\n#99 done")
+    assert [(own_frame(e), e.frames[-1].code) for e in found] == [
+        (own_frame(e), e.frames[-1].code) for e in parse_exceptions(text_of("plain_311"))
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'I get: Traceback (most recent call last):\n  File "a.py", line 1, in f\nKeyError: 1',
+        'see   File "a.py", line 1 and tell me\nsee what I did\nKeyError: 1',
+    ],
+)
+def test_words_before_one_line_are_no_prefix(text: str) -> None:
+    assert [e.name for e in parse_exceptions(text)] == ["KeyError"]
 
 
 FRAME = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    load()\nValueError: '
