@@ -28,6 +28,16 @@ _PREFIX = re.compile(
     r"|(?:\| ?)?(?:\[?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL|stderr|stdout)\]?)(?: ?[:|] ?|\s)"
 )
 _MOST_PREFIXES = 3  # of one line
+# What a shell prints before a command: "(lab) me@spark:~/lab$ ", "me@mac lab % ",
+# "[me@node7 lab]# ", "PS C:\\lab> ", "bash-5.1# ", "$ ", "➜  lab git:(main) ✗"
+_PROMPT = re.compile(
+    r"(?:\([\w.+-]{1,40}\) {1,2}){0,2}(?:"
+    r"[\w.-]{1,40}@[\w.-]{1,80}(?::\S{1,120}[$#%]| \S{1,60} [$#%])|"
+    r"\[[\w.-]{1,40}@[\w.-]{1,80} [^\]\n]{1,80}\][$#]|"
+    r"(?:PS )?[A-Za-z]:\\[^>\n]{0,200}>|"
+    r"(?:ba|z|da|k)?sh-\d[\d.]{0,6}[$#]|"
+    r"[$%❯➜])(?: |$)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,12 @@ class Line:
     text: str
     start: int
     end: int
+
+
+def prompt_end(line: str) -> int:
+    """Where the shell's prompt ends that the line begins with; 0 if there is none."""
+    found = _PROMPT.match(line)
+    return found.end() if found else 0
 
 
 class Lines:

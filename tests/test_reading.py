@@ -69,6 +69,11 @@ WORDS = [
     ("Log:\n" + f"app-1  | {TRACEBACK}".replace("\n", "\napp-1  | "), "Log:"),
     (">>> import timm\nValueError: x", ""),
     ("x | ValueError: y\n\nx | why", "x | why"),
+    (f"```python\n{TRACEBACK}\n```\nwhat now?", "what now?"),
+    (
+        f"(lab) me@spark:~$ pip install x\n{TRACEBACK}\nme@spark:~$",
+        "(lab) me@spark:~$ pip install x",
+    ),
 ]
 
 

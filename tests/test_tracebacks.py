@@ -324,6 +324,49 @@ def test_every_captured_text_is_read_to_the_end() -> None:
         assert query.kind == ("text" if not query.exceptions else query.kind)
 
 
+LAST = "ModuleNotFoundError: No module named 'timm'"
+AFTER = [
+    "```",
+    "</pre>",
+    "$ ",
+    "me@spark:~/lab$",
+    "(base) me@spark:~/lab$ python train.py",
+    "root@3f2a1b:/workspace#",
+    "[me@node07 lab]# ls",
+    "me@mac lab % ",
+    "PS C:\\Users\\me\\lab>",
+    "(venv) C:\\lab> python train.py",
+    "bash-5.1# ",
+    "➜  lab git:(main) ✗",
+    "Process finished with exit code 1",
+    "[Finished in 1.2s]",
+    "make: *** [Makefile:3: train] Error 1",
+    "Error: Process completed with exit code 1.",
+    "srun: error: node07: task 0: Exited with exit code 1",
+    "wandb: Find logs at: ./wandb/run-1/logs",
+    "Segmentation fault (core dumped)",
+    "real\t0m1.204s",
+    "2026-11-20 10:11:12,123 INFO shutting down",
+    "[W1120 10:11:12.123 ProcessGroupNCCL.cpp:1250] Warning: not destroyed",
+]
+
+
+@pytest.mark.parametrize("after", AFTER)
+def test_what_comes_after_a_program_is_no_part_of_its_message(after: str) -> None:
+    text = (
+        f'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    x\n{LAST}\n{after}'
+    )
+    exception = read_query(text).exception
+    assert exception is not None
+    assert f"{exception.name}: {exception.message}" == LAST
+
+
+def test_a_message_keeps_its_further_lines() -> None:
+    for more in ("batch@7: cost 3$ of 5$", "C:/lab", "- one\n- two", "a % b", "~ about 3"):
+        text = f"Traceback (most recent call last):\n{FRAME.partition(chr(10))[2]}x\n{more}"
+        assert parse_exceptions(text)[0].message == f"x\n{more}"
+
+
 # Known wrong: (file, index, what should not be in its message); a later line of the same log looks
 # like a note of the exception (PEP 678), which nothing marks either.
 KNOWN_WRONG = [
