@@ -102,7 +102,11 @@ def _words(text: str, exceptions: tuple[ExceptionText, ...]) -> str:
         bare, form = lines[at], lines.forms[at]
         while index < len(exceptions) and exceptions[index].end <= bare.end - len(form):
             index += 1
-        inside = index < len(exceptions) and exceptions[index].start <= bare.start
+        # a name alone, "KeyError when I load …", is no last line: the rest are the person's words
+        inside = index < len(exceptions) and (
+            exceptions[index].start <= bare.start
+            and bare.start + len(bare.text) <= exceptions[index].end
+        )
         if inside or "Traceback (most" in bare.text:
             traceback_open = "Traceback (most" in bare.text
         elif not traceback_open and not is_machine_line(form, lines.bare[form]):

@@ -23,7 +23,7 @@ _KNOWN = (
 # "RuntimeError: mat1 and mat2 …", "torch.OutOfMemoryError: …", "KeyboardInterrupt"
 _LAST_LINE = re.compile(
     rf"^(?P<name>(?:[A-Za-z_]\w{{0,80}}\.){{0,8}}\w{{0,80}}{_KNOWN}\w{{0,40}})"
-    r"(?::(?:\s(?P<message>.*))?)?$"
+    r"(?: ?:(?:\s(?P<message>.*))?)?$"
 )
 # below frames any name will do: "cv2.error: OpenCV(5.…", "queue.Empty", "SegmentationFault: …"
 _LAST_LINE_BARE = re.compile(
@@ -35,7 +35,7 @@ _BARE_NAME = re.compile(r"^\s{0,40}(?:[a-z_]\w{0,40}\.){1,8}error: \S")
 # a message inside words: "… -> RuntimeError: CUDA out of memory."
 _INLINE = re.compile(
     rf"(?<![\w.])(?P<name>(?:[A-Za-z_]\w*\.){{0,8}}[A-Z]\w*{_KNOWN}|"
-    r"[A-Z]\w*(?:Error|Exception))\b(?::[ \t]*(?P<message>[^\n]*))?"
+    r"[A-Z]\w*(?:Error|Exception))\b(?: ?:[ \t]*(?P<message>[^\n]*))?"
 )
 _HEAD = "Traceback (most recent call last)"
 _FRAME = re.compile(
@@ -265,6 +265,7 @@ _NEW = re.compile(
     r"[`~]{3,}\w{0,12}$|</?pre>|\[Finished in \d|make(?:\[\d{1,3}\])?: \*\*\* |exit status \d|"
     r"srun: |slurmstepd: |wandb: |\[[IWEF]\d{3,4} \d\d:|real\s{1,9}\d{1,6}m[\d.]{1,9}s$|"
     r"(?:Segmentation fault|Aborted|Bus error|Illegal instruction|Killed)(?: \(core dumped\))?$|"
+    r"\S{1,300}:\d{1,9}: \w{0,40}Warning: |[^|]{0,80}\d{1,3}%\||"
     r"Command (?:exited|terminated) |\[end of output\]|Task exception was never)"
 )
 

@@ -346,6 +346,8 @@ AFTER = [
     "wandb: Find logs at: ./wandb/run-1/logs",
     "Segmentation fault (core dumped)",
     "real\t0m1.204s",
+    "/usr/lib/python3.12/tracker.py:254: UserWarning: 6 objects leaked",
+    "Epoch 0:   0%|          | 0/100 [00:00<?, ?it/s]",
     "2026-11-20 10:11:12,123 INFO shutting down",
     "[W1120 10:11:12.123 ProcessGroupNCCL.cpp:1250] Warning: not destroyed",
 ]
