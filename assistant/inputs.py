@@ -6,6 +6,7 @@ comes out has no control codes, no terminal colours and no characters that hide 
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import unicodedata
@@ -32,6 +33,8 @@ _HIDDEN = re.compile(
     "\U000e0000-\U000e007f]"
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# Quotation marks of a word processor or a chat, for those that programs print.
+_STRAIGHT = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
 # A piece of text: unicodedata.normalize needs quadratic time for a long run of combining marks.
 _PIECE = re.compile(r"[^\n]{1,2000}\n?|\n")
 _SCREENSHOT_MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff")
@@ -83,11 +86,13 @@ def clean_text(raw: str) -> CleanText:
             f"The paste has {kept:,} characters; its beginning, its end and the places with "
             "errors were read."
         )
-    text = raw.replace("\r\n", "\n").replace("\r", "\n")
+    text = _unescape(raw).replace("\r\n", "\n").replace("\r", "\n")
     text = _ANSI.sub("", text)
     text = _LOST_ESCAPE.sub("", text)
     if not text.isascii():
         text = _SURROGATE.sub("\ufffd", text)
+        if "invalid character" not in text:  # where they are the error
+            text = text.translate(_STRAIGHT)
     hidden = _HIDDEN.sub("", text)
     if "\x00" in text:
         notices.append("Some unreadable (binary) characters were left out.")
@@ -134,6 +139,42 @@ def _is_picture(data: bytes) -> bool:
     """By its first bytes; text may begin with 'BM' or 'RIFF' too, so these two need more."""
     bitmap = data[:2] == b"BM" and data[6:10] == bytes(4)
     return bitmap or data.startswith(_IMAGE_MAGIC) or (data[:4], data[8:12]) == (b"RIFF", b"WEBP")
+
+
+# A traceback inside a string, as logs in JSON and repr() show it: "Traceback (…):\\n  File …"
+_IN_STRING = re.compile(r"Traceback \(most recent call last\):\\n")
+_REST = {quote: re.compile(rf"(?:[^{quote}\\\n]|\\.)*+") for quote in "\"'"}
+_LINE = re.compile(r"[^\n]*")
+_ESCAPE = re.compile(r"\\(?:([nrt\"'\\/])|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
+_PLAIN = {"n": "\n", "r": "\r", "t": "\t"}
+_FARTHEST = 2000  # characters before such a traceback where its string may begin
+
+
+def _unescape(text: str) -> str:
+    """Take tracebacks out of the strings that they stand in; other text stays as it is, but for
+    the entities of a copy of HTML source."""
+    if "&quot;" in text or "&#39;" in text or "&#x27;" in text:
+        text = html.unescape(text)
+    parts, done = [], 0
+    for found in _IN_STRING.finditer(text):
+        if found.start() < done:
+            continue
+        begin = max(done, found.start() - _FARTHEST, text.rfind("\n", done, found.start()) + 1)
+        opening = max(text.rfind(quote, begin, found.start()) for quote in _REST)
+        rest = (_REST[text[opening]] if opening >= 0 else _LINE).match(text, found.start())
+        start = opening + 1 if opening >= 0 else begin
+        end = rest.end() if rest else found.end()
+        # the empty line ends the message: the string's closing quote is no part of it
+        parts += [text[done:start], "\n", _ESCAPE.sub(_plain, text[start:end]), "\n\n"]
+        done = end
+    return "".join([*parts, text[done:]])
+
+
+def _plain(found: re.Match[str]) -> str:
+    """What an escape stands for."""
+    if found[1]:
+        return _PLAIN.get(found[1], found[1])
+    return chr(int(found[2] or found[3], 16))
 
 
 def _normalise(text: str) -> str:
@@ -194,7 +235,8 @@ def _notebook_text(text: str) -> str | None:
 
 
 def _cell_errors(cell: dict[str, object]) -> list[str]:
-    parts = []
+    """What a cell wrote to stderr and the errors it ended with, below the code that did it."""
+    parts, failed = [], False
     outputs = cell.get("outputs")
     for output in outputs if isinstance(outputs, list) else []:
         if not isinstance(output, dict):
@@ -204,10 +246,26 @@ def _cell_errors(cell: dict[str, object]) -> list[str]:
             lines = [str(line) for line in trace] if isinstance(trace, list) else []
             last = f"{output.get('ename', '')}: {output.get('evalue', '')}"
             parts.append("\n".join(lines) or last)
+            failed = True
         elif output.get("output_type") == "stream" and output.get("name") == "stderr":
-            text = output.get("text", "")
-            parts.append("".join(map(str, text)) if isinstance(text, list) else str(text))
-    return parts
+            parts.append(_joined(output.get("text", "")))
+    return [_cell_code(cell), *parts] if failed else parts
+
+
+_MOST_CODE = 200  # lines of a cell
+
+
+def _cell_code(cell: dict[str, object]) -> str:
+    """The code of a cell as IPython numbers it, set in, so that no line of it passes for one of a
+    traceback."""
+    number = cell.get("execution_count")
+    lines = _joined(cell.get("source", "")).split("\n")[:_MOST_CODE]
+    code = "\n".join(f"    {line}" if line.strip() else "" for line in lines)
+    return f"In [{number if type(number) is int else ' '}]:\n{code}".rstrip()
+
+
+def _joined(text: object) -> str:
+    return "".join(map(str, text)) if isinstance(text, list) else str(text)
 
 
 def _cut(raw: str) -> str:

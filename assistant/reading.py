@@ -11,7 +11,7 @@ from functools import cache
 
 from assistant.facts import find_facts
 from assistant.inputs import CleanText, clean_text
-from assistant.lines import Lines
+from assistant.lines import Lines, prompt_end
 from assistant.redact import redact
 from assistant.tracebacks import parse_exceptions, pick_cause
 from assistant.types import ExceptionText, Query, QueryKind
@@ -78,6 +78,7 @@ _MACHINE_LINE = re.compile(
     r"Process \S{1,40}:$|Task exception was never|future: <|(?:Current t|T)hread \dx|"
     r"\S{1,80}RemoteTraceback:|"
     r"\S{1,300}\.py:\d{1,9}:(?:$| in \S{1,200}$| [\w.]{1,200}(?:Error|Exception|Exit)\b)|"
+    r"[`~]{3,}\w{0,12}$|"
     # pytest: "..F [100%]", "___ test_x ___", "FAILED test_x.py::test_x - …", "1 failed in 0.1s"
     r"[.FEsxX]{1,200}\s{1,300}\[\s{0,3}\d{1,3}%\]$|_{3,}|(?:_ ){3,}|!{3,}|"
     r"(?:FAILED|ERROR) \S{1,300}\.py\b|\d{1,6} (?:failed|passed|errors?)\b.{0,120} in [\d.]{1,9}s|"
@@ -101,7 +102,11 @@ def _words(text: str, exceptions: tuple[ExceptionText, ...]) -> str:
         bare, form = lines[at], lines.forms[at]
         while index < len(exceptions) and exceptions[index].end <= bare.end - len(form):
             index += 1
-        inside = index < len(exceptions) and exceptions[index].start <= bare.start
+        # a name alone, "KeyError when I load …", is no last line: the rest are the person's words
+        inside = index < len(exceptions) and (
+            exceptions[index].start <= bare.start
+            and bare.start + len(bare.text) <= exceptions[index].end
+        )
         if inside or "Traceback (most" in bare.text:
             traceback_open = "Traceback (most" in bare.text
         elif not traceback_open and not is_machine_line(form, lines.bare[form]):
@@ -110,4 +115,6 @@ def _words(text: str, exceptions: tuple[ExceptionText, ...]) -> str:
 
 
 def _is_machine_line(*forms: str) -> bool:
-    return any(_MACHINE_LINE.match(form) for form in forms)
+    return any(
+        _MACHINE_LINE.match(form) or prompt_end(form) >= len(form.rstrip()) for form in forms
+    )

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from assistant.lines import Lines
+from assistant.lines import Lines, prompt_end
 from assistant.types import ExceptionText, Frame
 
 # --- rows --------------------------------------------------------------------------------------
@@ -23,7 +23,7 @@ _KNOWN = (
 # "RuntimeError: mat1 and mat2 …", "torch.OutOfMemoryError: …", "KeyboardInterrupt"
 _LAST_LINE = re.compile(
     rf"^(?P<name>(?:[A-Za-z_]\w{{0,80}}\.){{0,8}}\w{{0,80}}{_KNOWN}\w{{0,40}})"
-    r"(?::(?:\s(?P<message>.*))?)?$"
+    r"(?: ?:(?:\s(?P<message>.*))?)?$"
 )
 # below frames any name will do: "cv2.error: OpenCV(5.…", "queue.Empty", "SegmentationFault: …"
 _LAST_LINE_BARE = re.compile(
@@ -35,7 +35,7 @@ _BARE_NAME = re.compile(r"^\s{0,40}(?:[a-z_]\w{0,40}\.){1,8}error: \S")
 # a message inside words: "… -> RuntimeError: CUDA out of memory."
 _INLINE = re.compile(
     rf"(?<![\w.])(?P<name>(?:[A-Za-z_]\w*\.){{0,8}}[A-Z]\w*{_KNOWN}|"
-    r"[A-Z]\w*(?:Error|Exception))\b(?::[ \t]*(?P<message>[^\n]*))?"
+    r"[A-Z]\w*(?:Error|Exception))\b(?: ?:[ \t]*(?P<message>[^\n]*))?"
 )
 _HEAD = "Traceback (most recent call last)"
 _FRAME = re.compile(
@@ -73,6 +73,8 @@ _AFTERMATHS = frozenset(
     "SystemExit KeyboardInterrupt ChildFailedError CalledProcessError ProcessRaisedException "
     "ProcessExitedException BrokenProcessPool".split()
 )
+# GitHub's "Error: Process completed with exit code 1."
+_EXITED = re.compile(r"^Process completed with exit code \d")
 _BROKEN_PIPES = frozenset("EOFError BrokenPipeError ConnectionResetError".split())
 _GONE = re.compile(r"DataLoader worker \(pid[^\n]{1,120}\) exited unexpectedly")
 _IGNORED = "Exception ignored "
@@ -113,7 +115,7 @@ def _is_aftermath(exceptions: Sequence[ExceptionText], index: int) -> bool:
     after another failure, a worker that is gone or a pipe whose other end is."""
     exception = exceptions[index]
     name = exception.name.rpartition(".")[2]
-    if name in _AFTERMATHS:
+    if name in _AFTERMATHS or _EXITED.match(exception.message):
         return True
     others = any(e.name.rpartition(".")[2] != "Empty" for e in exceptions[:index])
     file = exception.frames[-1].file if exception.frames else ""
@@ -206,6 +208,10 @@ def _last_line(text: str, frames: Sequence[Frame], in_traceback: bool) -> re.Mat
     return None
 
 
+# the beginning of a line that a logger wrote
+_LOGGED = re.compile(r"\[?(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d|(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\b)")
+
+
 def _message_end(lines: Lines, position: int) -> int:
     """Index after the last line of the message that starts at `position`."""
     end = position + 1
@@ -214,7 +220,11 @@ def _message_end(lines: Lines, position: int) -> int:
         if not text.strip():
             if not _goes_on(lines, position, end):
                 break
-        elif _starts_something_else(text) or _frame(lines, end) is not None:
+        elif (
+            _starts_something_else(text)
+            or _frame(lines, end) is not None
+            or (_LOGGED.match(lines.rows[end]) and not _LOGGED.match(lines.rows[position]))
+        ):
             break
         end += 1
     return end
@@ -251,13 +261,20 @@ _NEW = re.compile(
     r"\+-[+-]|[\w.-]{0,40}[@:~][^ ]{0,80}[$#] |\$ |>>> |In \[\d|Process \w|"
     r"\w{3} \d\d \d\d:\d\d|[IWEF]\d{4} \d\d:\d\d:\d\d|"
     r"\S{1,40} exited with code \d|\"{3}$|Exception ignored |Exception in thread |"
-    r"\[end of output\]|Task exception was never)"
+    # what comes after a program: fences of a copy, exit codes, times, the launcher's own lines
+    r"[`~]{3,}\w{0,12}$|</?pre>|\[Finished in \d|make(?:\[\d{1,3}\])?: \*\*\* |exit status \d|"
+    r"srun: |slurmstepd: |wandb: |\[[IWEF]\d{3,4} \d\d:|real\s{1,9}\d{1,6}m[\d.]{1,9}s$|"
+    r"(?:Segmentation fault|Aborted|Bus error|Illegal instruction|Killed)(?: \(core dumped\))?$|"
+    r"\S{1,300}:\d{1,9}: \w{0,40}Warning: |[^|]{0,80}\d{1,3}%\||"
+    r"Command (?:exited|terminated) |\[end of output\]|Task exception was never)"
 )
 
 
 def _starts_something_else(text: str) -> bool:
     stripped = text.strip()
-    if _NEW.match(stripped) or _HEAD in text or _PYTEST_PLACE.match(stripped):
+    if _NEW.match(stripped) or prompt_end(stripped):
+        return True
+    if _HEAD in text or _PYTEST_PLACE.match(stripped):
         return True
     return not text.startswith((" ", "\t")) and bool(_LAST_LINE.match(text))
 
@@ -312,10 +329,16 @@ def _code_below(lines: Lines, position: int) -> str:
     """The line below the head of a frame, if it is set in further than that."""
     if position + 1 >= len(lines):
         return ""
-    head, text = lines[position].text, lines[position + 1].text
-    code = text.lstrip()
-    deeper = len(text) - len(code) > len(head) - len(head.lstrip())
-    return code.rstrip() if deeper and not code.startswith('File "') else ""
+    code = lines[position + 1].text.strip()
+    deeper = _column(lines, position + 1) > _column(lines, position)
+    return code if deeper and not code.startswith('File "') else ""
+
+
+def _column(lines: Lines, position: int) -> int:
+    """Where in its row the text of a line begins."""
+    line = lines[position]
+    indent = len(line.text) - len(line.text.lstrip())
+    return line.start + indent - (line.end - len(lines.rows[position]))
 
 
 _MARKED = re.compile(r"^> {2,}\S")

@@ -135,6 +135,19 @@ def test_a_warning_is_no_failure() -> None:
     assert [e.frames for e in read_query(text).exceptions] == [()]
 
 
+def test_a_file_that_cannot_be_collected_is_read_with_its_code() -> None:
+    """pytest prints "E   " before each line of such a traceback."""
+    text = (
+        "________ ERROR collecting test_x.py ________\n"
+        'E     File "/home/learner/lab/model.py", line 14\n'
+        "E       def forward(self, x)\n"
+        "E                           ^\n"
+        "E   SyntaxError: expected ':'"
+    )
+    found = facts(read_query(text))
+    assert (found["own_line"], found["own_code"]) == ("14", "def forward(self, x)")
+
+
 # --- the others ----------------------------------------------------------------------------------
 
 # name → names of the exceptions, all facts

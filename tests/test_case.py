@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from assistant.case import ROWS, describe_case
-from assistant.facts import ROWS as FACT_ROWS
+from assistant.fact_rows import ROWS as FACT_ROWS
 from assistant.reading import read_query
 
 HEAD = 'Traceback (most recent call last):\n  File "/home/me/train.py", line 24, in <module>\n'

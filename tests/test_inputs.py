@@ -12,6 +12,7 @@ import pytest
 
 from assistant.errors import InputError
 from assistant.inputs import MAX_TEXT, CleanText, clean_text, read_bytes
+from assistant.reading import read_query
 
 ERROR = "ModuleNotFoundError: No module named 'timm'"
 
@@ -192,7 +193,12 @@ def test_the_name_of_a_file_decides_nothing() -> None:
 
 
 def notebook(*outputs: object) -> str:
-    cell = {"cell_type": "code", "source": ["secret_source = 1"], "outputs": list(outputs)}
+    cell = {
+        "cell_type": "code",
+        "execution_count": 4,
+        "source": ["def fit():\n", "\n", "    import timm\n", "fit()"],
+        "outputs": list(outputs),
+    }
     cells = [{"cell_type": "markdown", "source": "# words"}, cell]
     return json.dumps({"cells": cells, "nbformat": 4, "metadata": {}}, indent=1)
 
@@ -206,21 +212,42 @@ ERROR_OUTPUT = {
 STDERR = {"output_type": "stream", "name": "stderr", "text": ["Warn", "ing: x\n"]}
 STDOUT = {"output_type": "stream", "name": "stdout", "text": "hello"}
 
+CODE = "In [4]:\n    def fit():\n\n        import timm\n    fit()\n\n"
+
 NOTEBOOKS = {
-    "error": (notebook(STDOUT, ERROR_OUTPUT), f"-----\n{ERROR}"),
-    "error without a traceback": (notebook({**ERROR_OUTPUT, "traceback": []}), ERROR),
-    "stderr": (notebook(STDERR, ERROR_OUTPUT), f"Warning: x\n\n\n-----\n{ERROR}"),
+    "error": (notebook(STDOUT, ERROR_OUTPUT), f"{CODE}-----\n{ERROR}"),
+    "error without a traceback": (notebook({**ERROR_OUTPUT, "traceback": []}), CODE + ERROR),
+    "stderr": (notebook(STDERR, ERROR_OUTPUT), f"{CODE}Warning: x\n\n\n-----\n{ERROR}"),
     "text is a string": (notebook({**STDERR, "text": "Oh"}), "Oh"),
     "odd parts": (
         notebook(3, None, "x", {"output_type": 5}, {**ERROR_OUTPUT, "traceback": [1, None]}),
-        "1\nNone",
+        f"{CODE}1\nNone",
     ),
 }
 
 
 @pytest.mark.parametrize(("text", "wanted"), NOTEBOOKS.values(), ids=NOTEBOOKS)
-def test_notebooks_give_their_errors(text: str, wanted: str) -> None:
+def test_notebooks_give_their_errors_with_the_code_of_the_cell(text: str, wanted: str) -> None:
     assert read_bytes(text.encode(), name="lab.ipynb").text == wanted
+
+
+ODD_CELLS = [
+    {"source": 3, "execution_count": "x"},
+    {"source": None},
+    {"source": ["a = 1", {"b": 2}], "execution_count": True},
+    {},
+    {"source": "ValueError: x\nTraceback (most recent call last):\nraise KeyError\n" * 5000},
+]
+
+
+@pytest.mark.parametrize("cell", ODD_CELLS)
+def test_the_code_of_a_cell_changes_nothing_that_the_error_says(cell: dict[str, object]) -> None:
+    cells = [{**cell, "outputs": [ERROR_OUTPUT]}]
+    query = read_query(read_bytes(json.dumps({"cells": cells}).encode(), name="lab.ipynb"))
+    assert query.words == ""
+    assert [e.name for e in query.exceptions][-1:] == ["ModuleNotFoundError"]
+    assert query.exception is not None
+    assert query.exception.message == "No module named 'timm'"
 
 
 AS_TEXT = {

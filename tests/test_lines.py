@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistant import facts, redact
+from assistant import fact_rows, redact
 from assistant.lines import Lines, line_forms, outline
 
 BARE = [
@@ -60,7 +60,7 @@ def test_a_log_has_a_handful_of_forms() -> None:
 
 
 # A row is only tried where an outline has one of its hints: no match without one.
-ROWS = [(row.pattern, row.hints) for row in facts.ROWS]
+ROWS = [(row.pattern, row.hints) for row in fact_rows.ROWS]
 RULES = [(rule.pattern, rule.hints) for rule in redact.RULES]
 
 

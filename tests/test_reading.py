@@ -69,6 +69,11 @@ WORDS = [
     ("Log:\n" + f"app-1  | {TRACEBACK}".replace("\n", "\napp-1  | "), "Log:"),
     (">>> import timm\nValueError: x", ""),
     ("x | ValueError: y\n\nx | why", "x | why"),
+    (f"```python\n{TRACEBACK}\n```\nwhat now?", "what now?"),
+    (
+        f"(lab) me@spark:~$ pip install x\n{TRACEBACK}\nme@spark:~$",
+        "(lab) me@spark:~$ pip install x",
+    ),
 ]
 
 
@@ -92,6 +97,63 @@ def test_a_whole_paste() -> None:
     fact = query.facts[0]
     assert query.text[fact.start : fact.end] == "timm"
     assert FAKE not in query.text
+
+
+IN_STRINGS = {
+    "JSON": json.dumps({"level": "error", "exc": TRACEBACK, "step": 3}),
+    "JSON with colours": json.dumps({"exc": f"\x1b[31m{TRACEBACK}\x1b[0m\n"}),
+    "repr": repr(TRACEBACK),
+    "repr of bytes": repr(TRACEBACK.encode()),
+    "a field without quotes": "err=" + TRACEBACK.replace("\n", "\\n"),
+    "HTML": TRACEBACK.replace("'", "&#39;").replace('"', "&quot;").replace("<", "&lt;"),
+    "curly quotes": TRACEBACK.replace("'", "\u2019").replace('"', "\u201d"),
+}
+
+
+@pytest.mark.parametrize("text", IN_STRINGS.values(), ids=IN_STRINGS)
+def test_a_traceback_inside_a_string_is_taken_out(text: str) -> None:
+    query = read_query(f"look:\n{text}\n\nwhy?")
+    assert query.exception is not None
+    assert query.exception.message == "No module named 'timm'"
+    assert query.exception.frames[-1].line == 3
+    assert query.exception.frames[-1].code == "import timm"
+    assert query.words.splitlines()[-1] == "why?"
+
+
+def test_several_strings_are_taken_out() -> None:
+    text = "\n".join(json.dumps({"n": n, "exc": f"{TRACEBACK}\n\n{TRACEBACK}"}) for n in range(3))
+    assert len(read_query(text).exceptions) == 6
+
+
+@pytest.mark.parametrize("text", ["C:\\new\\table.py", 'print("a\\n")', "a &amp; b", "\\u0041"])
+def test_other_text_keeps_its_backslashes(text: str) -> None:
+    assert read_query(text).text == text
+
+
+def test_a_quotation_mark_that_is_the_error_stays() -> None:
+    text = "SyntaxError: invalid character '\u201c' (U+201C)"
+    assert read_query(text).text == text
+
+
+ONLY_A_NAME = [
+    "KeyError when I load my checkpoint",
+    "OutOfMemoryError on SAM, what can I do?",
+    "AttributeError 'NoneType' object has no attribute 'shape'",
+]
+
+
+@pytest.mark.parametrize("text", ONLY_A_NAME)
+def test_what_is_said_beside_a_bare_name_is_kept(text: str) -> None:
+    query = read_query(text)
+    assert query.words == text
+    assert query.exception is not None
+    assert query.exception.message == ""
+
+
+def test_a_space_before_the_colon_changes_nothing() -> None:
+    exception = read_query("RuntimeError : CUDA out of memory").exception
+    assert exception is not None
+    assert exception.message == "CUDA out of memory"
 
 
 def test_clean_text_is_taken_as_it_is() -> None:
@@ -232,6 +294,10 @@ HOSTILE = {
     "deep quotes": ">" * 3000 + "x\n",
     "files": 'File "',
     "file lines": 'File "\n',
+    "heads": 'a Traceback (most recent call last)\nb  File "\n',
+    "escaped": "Traceback (most recent call last):\\n",
+    "escaped strings": '"Traceback (most recent call last):\\n\\"',
+    "entities": "&quot;&#39;",
     "names": "Error" * 1199 + "!\n",
     "messages": "ValueError: x\n",
     "frames": '  File "a.py", line 1, in f\n',

@@ -194,6 +194,24 @@ PREFIXES = [
     "[ERROR] ",
     "2025-12-03 10:11:12,123 ERROR ",
     "[rank1]: > ",
+    # whatever else stands before each line of a traceback is found by that
+    "0: ",
+    "[1,0]<stderr>:",
+    "[default0]:[rank0]: ",
+    "spark: [rank1]: ",
+    "Nov 27 00:25:04 spark python3[1234]: ",
+    "[2026-11-20 10:11:12,123][__main__][ERROR] - ",
+    "2026-11-20 10:11:12.123 | ERROR    | __main__:<module>:12 - ",
+    "E1127 00:25:04.123456 1234 train.py:12] ",
+    "20-Nov-26 10:11:12 - ERROR - ",
+    "ERROR:train:",
+    "10:11:12 ",
+    "#11 12.34 ",
+    "[gw0] ",
+    "# ",
+    "12\t",
+    "python : ",
+    "&gt; ",
 ]
 
 
@@ -207,6 +225,26 @@ def test_prefixes_change_nothing(prefix: str, name: str) -> None:
         (e.name, e.message.split("\n")[0]) for e in plain
     ]
     assert [own_frame(e) for e in found] == [own_frame(e) for e in plain]
+
+
+def test_numbers_in_a_prefix_may_differ_from_line_to_line() -> None:
+    lines = text_of("plain_311").split("\n")
+    text = "\n".join(f"#{n} {n * 0.97:.2f} {line}" for n, line in enumerate(lines, start=8))
+    found = parse_exceptions(f"#1 building\n{text}\n#99 done")
+    assert [(own_frame(e), e.frames[-1].code) for e in found] == [
+        (own_frame(e), e.frames[-1].code) for e in parse_exceptions(text_of("plain_311"))
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'I get: Traceback (most recent call last):\n  File "a.py", line 1, in f\nKeyError: 1',
+        'see   File "a.py", line 1 and tell me\nsee what I did\nKeyError: 1',
+    ],
+)
+def test_words_before_one_line_are_no_prefix(text: str) -> None:
+    assert [e.name for e in parse_exceptions(text)] == ["KeyError"]
 
 
 FRAME = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    load()\nValueError: '
@@ -284,6 +322,51 @@ def test_every_captured_text_is_read_to_the_end() -> None:
         query = read_query(text_of(name))
         assert query.cause == GOLDEN[name][1], name
         assert query.kind == ("text" if not query.exceptions else query.kind)
+
+
+LAST = "ModuleNotFoundError: No module named 'timm'"
+AFTER = [
+    "```",
+    "</pre>",
+    "$ ",
+    "me@spark:~/lab$",
+    "(base) me@spark:~/lab$ python train.py",
+    "root@3f2a1b:/workspace#",
+    "[me@node07 lab]# ls",
+    "me@mac lab % ",
+    "PS C:\\Users\\me\\lab>",
+    "(venv) C:\\lab> python train.py",
+    "bash-5.1# ",
+    "➜  lab git:(main) ✗",
+    "Process finished with exit code 1",
+    "[Finished in 1.2s]",
+    "make: *** [Makefile:3: train] Error 1",
+    "Error: Process completed with exit code 1.",
+    "srun: error: node07: task 0: Exited with exit code 1",
+    "wandb: Find logs at: ./wandb/run-1/logs",
+    "Segmentation fault (core dumped)",
+    "real\t0m1.204s",
+    "/usr/lib/python3.12/tracker.py:254: UserWarning: 6 objects leaked",
+    "Epoch 0:   0%|          | 0/100 [00:00<?, ?it/s]",
+    "2026-11-20 10:11:12,123 INFO shutting down",
+    "[W1120 10:11:12.123 ProcessGroupNCCL.cpp:1250] Warning: not destroyed",
+]
+
+
+@pytest.mark.parametrize("after", AFTER)
+def test_what_comes_after_a_program_is_no_part_of_its_message(after: str) -> None:
+    text = (
+        f'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    x\n{LAST}\n{after}'
+    )
+    exception = read_query(text).exception
+    assert exception is not None
+    assert f"{exception.name}: {exception.message}" == LAST
+
+
+def test_a_message_keeps_its_further_lines() -> None:
+    for more in ("batch@7: cost 3$ of 5$", "C:/lab", "- one\n- two", "a % b", "~ about 3"):
+        text = f"Traceback (most recent call last):\n{FRAME.partition(chr(10))[2]}x\n{more}"
+        assert parse_exceptions(text)[0].message == f"x\n{more}"
 
 
 # Known wrong: (file, index, what should not be in its message); a later line of the same log looks

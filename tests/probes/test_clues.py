@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from assistant.facts import ROWS as FACT_ROWS
+from assistant.fact_rows import ROWS as FACT_ROWS
 from assistant.probes.environment import interpret_environment
 from assistant.probes.gpu import interpret_gpu
 from assistant.probes.memory import interpret_memory
