@@ -140,7 +140,10 @@ def mentions_exception(text: str) -> bool:
 
 
 def _may_tell(text: str) -> bool:
-    """Whether a line, wherever it stands, may begin a traceback, a frame or an exception."""
+    """Whether a line, wherever it stands, may begin a traceback, a frame or an exception.
+
+    It is asked of forms, so no pattern here may name a digit.
+    """
     stripped = text.strip()
     return bool(
         _HEAD in text
