@@ -25,6 +25,8 @@ def _rows(*pairs: tuple[str, str]) -> Iterator[MeaningRow]:
 
 
 _T = r"(?:torch\.)?(?:cuda\.)?(?:c10::)?\w{3,24}"
+_C = r"torch\.(?:cuda\.)?"
+_SHORT = rf"(?:c10::)?(?:Half|BFloat16)|{_C}(?:Half|BFloat16)Tensor"
 _SIZE = r"(?<![\d.])[\d.]{1,12} [KMGT]iB"
 _SHAPE = r"(?:torch\.Size\()?\[[\d, ]{1,60}\]\)?"
 
@@ -125,6 +127,11 @@ ROWS: tuple[MeaningRow, ...] = tuple(
             "hand this file to you.",
         ),
         (
+            r"(?:HTTP ?Error:? (?:HTTP Error )?|^\w+: )(?P<status>429)\b",
+            "{status} is no lasting refusal: too many requests came within a short time, and the "
+            "same one succeeds later.",
+        ),
+        (
             r"(?:HTTP ?Error:? (?:HTTP Error )?|^\w+: )(?P<status>4\d\d|5\d\d)\b",
             "The server was reached and answered with the status {status} instead of the file.",
         ),
@@ -134,6 +141,30 @@ ROWS: tuple[MeaningRow, ...] = tuple(
             r"\((?P<b>torch\.cuda\.\w+)\)",
             "The layer's weights lie on the graphics card ({b}), the input is still in the CPU's "
             "memory ({a}).",
+        ),
+        (
+            rf"Input type \((?P<a>float|{_C}FloatTensor)\) and (?:weight|bias) type "
+            rf"\((?P<b>{_SHORT})\)",
+            "{a} is what PyTorch makes by itself and {b} is made on purpose: your model was "
+            "converted, and the input was not.",
+        ),
+        (
+            rf"Input type \((?P<a>{_SHORT})\) and (?:weight|bias) type "
+            rf"\((?P<b>float|{_C}FloatTensor)\)",
+            "{b} is what PyTorch makes by itself and {a} is made on purpose: the input was "
+            "converted, and your model was not.",
+        ),
+        (
+            rf"Input type \((?P<a>double|{_C}DoubleTensor)\) and (?:weight|bias) type "
+            rf"\((?P<b>float|{_C}FloatTensor)\)",
+            "The model is as PyTorch makes it ({b}); the odd one is the input with {a}, so convert "
+            "that and leave the model alone.",
+        ),
+        (
+            rf"Input type \((?P<a>unsigned char|{_C}ByteTensor)\) and (?:weight|bias) type "
+            rf"\((?P<b>{_T})\)",
+            "Your picture is still as it came from the file ({a}: whole numbers from 0 to 255), so "
+            "two steps are missing and not one: turn it into floats, and divide by 255.",
         ),
         (
             rf"Input type \((?P<a>{_T})\) and (?:weight|bias) type \((?P<b>{_T})\)",
@@ -442,10 +473,14 @@ DETAILS: tuple[MeaningRow, ...] = tuple(
             "{a} are whole numbers from 0 to 255: an image that nobody has scaled yet.",
         ),
         (
-            r"(?:type|dtype:?|got|found|and) \(?(?P<a>(?:c10::)?(?:Half|BFloat16)|"
-            r"torch\.(?:cuda\.)?(?:Half|BFloat16)Tensor)\b",
-            "{a} has 16 bits for each number: it comes from `.half()`, `.bfloat16()` or autocast, "
-            "never by itself.",
+            r"(?:type|dtype:?|got|found|and) \(?(?P<a>(?:c10::)?Half|"
+            r"torch\.(?:cuda\.)?HalfTensor)\b",
+            "{a} (float16) is never there by itself: look for `.half()` or autocast in your code.",
+        ),
+        (
+            r"(?:type|dtype:?|got|found|and) \(?(?P<a>(?:c10::)?BFloat16|"
+            r"torch\.(?:cuda\.)?BFloat16Tensor)\b",
+            "{a} is never there by itself: look for `.bfloat16()` or autocast in your code.",
         ),
         (
             r"unable to allocate shared memory.{0,200}(?P<a>No space left on device)",
@@ -468,9 +503,17 @@ DETAILS: tuple[MeaningRow, ...] = tuple(
         (
             r"(?<![\w.])(?P<key>[\w.]{1,120}): copying a param with shape "
             r"torch\.Size\(\[(?P<a>\d+)\b.{0,60}?from "
-            r"checkpoint, the shape in current model is torch\.Size\(\[(?P<b>\d+)\b",
+            r"checkpoint, the shape in current model is torch\.Size\(\[(?!(?P=a)\b)(?P<b>\d+)\b",
             "In the last layer the first number of a shape counts the classes: {a} in the file, "
             "{b} in the model, if {key} belongs to it.",
+        ),
+        (
+            r"copying a param with shape torch\.Size\(\[(?P<n>\d+), (?P<a>\d+)\]\) from "
+            r"checkpoint, the shape in current model is torch\.Size\(\[(?P=n), "
+            r"(?!(?P=a)\])(?P<b>\d+)\]",
+            "Both layers give {n} numbers; what differs is what goes in, {a} in the file and {b} "
+            "in your model: the inputs are of another length, the number of "
+            "classes is not the matter.",
         ),
         (
             r"shapes cannot be multiplied \((?P<n>\d+)x(?P<a>\d+) and",
@@ -489,26 +532,6 @@ DETAILS: tuple[MeaningRow, ...] = tuple(
         (
             r"signal: (?P<a>Killed)",
             "{a} comes from the system itself, most often because the machine ran out of memory.",
-        ),
-        (
-            r"\bloss\w*\W{1,4}(?:\w+ ){0,4}(?P<a>2\.30\d*)\b",
-            "A loss of {a} is what pure guessing among 10 classes gives: it is the natural "
-            "logarithm of 10.",
-        ),
-        (
-            r"\bloss\w*\W{1,4}(?:\w+ ){0,4}(?P<a>4\.60\d*|4\.61)\b",
-            "A loss of {a} is what pure guessing among 100 classes gives: it is the natural "
-            "logarithm of 100.",
-        ),
-        (
-            r"\bloss\w*\W{1,4}(?:\w+ ){0,4}(?P<a>6\.9[01]\d*)\b",
-            "A loss of {a} is what pure guessing among 1000 classes gives: it is the natural "
-            "logarithm of 1000.",
-        ),
-        (
-            r"\bloss\w*\W{1,4}(?:\w+ ){0,4}(?P<a>0\.69[34]?\d*)\b",
-            "A loss of {a} is what pure guessing between 2 classes gives: it is the natural "
-            "logarithm of 2.",
         ),
     )
 )
