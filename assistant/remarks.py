@@ -6,13 +6,27 @@ entry answers, and to say what no row derives.
 
 from __future__ import annotations
 
-from assistant import remarks_machine, remarks_sizes, remarks_training, remarks_vision
+from assistant import (
+    remarks_boxes,
+    remarks_data,
+    remarks_machine,
+    remarks_masks,
+    remarks_sizes,
+    remarks_training,
+)
 from assistant.quoting import UNSHOWN
 from assistant.remark_form import Remark
 from assistant.types import Entry
 
 _LONGEST = 12_000  # characters of a text that are looked at, from its end
-_SUBJECTS = (remarks_machine, remarks_sizes, remarks_vision, remarks_training)
+_SUBJECTS = (
+    remarks_machine,
+    remarks_sizes,
+    remarks_boxes,
+    remarks_masks,
+    remarks_training,
+    remarks_data,
+)
 ROWS = tuple(row for subject in _SUBJECTS for row in subject.ROWS)
 
 

@@ -228,6 +228,15 @@ ROWS: tuple[RemarkRow, ...] = (
         ),
     ),
     row(_MEMORY, _nth_run),
+    row(
+        _MEMORY,
+        say(
+            r"\b(?P<a>exception|traceback)\b[^\n]{0,200}\bagain\b",
+            "The {a} itself is what holds on to it: Python keeps the last one together with every "
+            "variable of the functions it came through, tensors included, so each new try starts "
+            "with the memory of the one that failed.",
+        ),
+    ),
     row(r"DataLoader", _shared),
     row(
         r"DataLoader",
@@ -237,6 +246,16 @@ ROWS: tuple[RemarkRow, ...] = (
             "That it runs with {a} is worth much: there the main process reads the files itself, "
             "so your paths and pictures are all right. What more workers add is processes of "
             "their own and the shared memory between them.",
+        ),
+    ),
+    row(
+        r"DataLoader",
+        say(
+            r"\b(?:only|just) (?:behaves|works|runs)\b[^\n.]{0,40}?"
+            r"\b(?P<a>no (?:extra )?workers?)\b",
+            "That it goes with {a} clears your files and your data set, which the main process "
+            "then reads itself. What comes in with the first one is a second process and the "
+            "shared memory between the two.",
         ),
     ),
     row(r"batch size", _working_size),
@@ -249,12 +268,20 @@ ROWS: tuple[RemarkRow, ...] = (
             "another Python. Name the failing one yourself, as the first command above does.",
         ),
     ),
+    row(
+        r"No module named",
+        say(
+            r"\b(?P<a>(?:other|another|new|fresh|anderen) (?:container|venv|environment|kernel))\b",
+            "You name the {a}: what is installed in one place is not in the next, each has only "
+            "what its own image and its own pip put there.",
+        ),
+    ),
     row(r"No module named", _several),
     row(r"No module named|not found", _which_python),
     row(
         r"container|compiled with CUDA|no GPU|pip for PyTorch",
         say(
-            r"(?<![\w.])(?P<a>\d\.\d{1,2}\.\d{1,2}\+cpu)\b",
+            r"(?<![\w.])(?P<a>(?:\d\.\d{1,2}\.\d{1,2})?\+cpu)\b",
             "The ending in {a} settles it: this build has no GPU code in it, so neither the "
             "driver nor a setting is to blame, and only another build helps.",
         ),

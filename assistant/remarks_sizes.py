@@ -11,7 +11,7 @@ import re
 from assistant.quoting import as_code
 from assistant.remark_form import Remark, RemarkRow, number, row, say
 
-_PAIR = re.compile(r"(?<![\dx×.*])(\d{2,4}) ?[x×*] ?(\d{2,4})(?! ?[x×*]|[\d.])")
+_PAIR = re.compile(r"(?<![\dx×.*])(\d{2,4}) ?[x×*] ?(\d{2,4})(?! ?[x×*]|\d|\.\d)")
 _TALL = re.compile(
     r"\b(\d{2,4}) (?:px |pixels )?high\W{1,6}(?:and )?(\d{2,4}) (?:px |pixels )?wide"
 )
@@ -48,11 +48,15 @@ def _odd_size(text: str, body: str) -> Remark | None:
             continue
         times = _even(bad)
         down = bad >> times
-        evenly = f"only {times} times, down to {down}" if times else "not even once"
+        evenly = (
+            f"can be halved without a rest only {times} times, down to {down}"
+            if times
+            else "is odd already"
+        )
         up = " x ".join(str(math.ceil(side / step) * step) for side in sides)
         usual = "your" if _TIMES.search(text) else "the usual"
         said = (
-            f"{as_code(str(bad))} can be halved without a rest {evenly}, and {usual} {halvings} "
+            f"{as_code(str(bad))} {evenly}, and {usual} {halvings} "
             f"halvings want a multiple of {step}: pad your {as_code(found[0])} to {up}, in the "
             "same order, and crop the answer."
         )

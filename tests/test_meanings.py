@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from assistant.meaning_rows import DETAILS, ROWS
+from assistant.meaning_details import DETAILS
+from assistant.meaning_rows import ROWS
 from assistant.meanings import explain_exception, explain_words
 from assistant.types import ExceptionText
 

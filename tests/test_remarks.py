@@ -8,8 +8,8 @@ import time
 import pytest
 
 from assistant.library import load_library
+from assistant.remark_classes import find_classes
 from assistant.remarks import ROWS, find_remarks
-from assistant.remarks_training import find_classes
 
 ENTRIES = load_library(("builtin",)).entries
 
@@ -54,6 +54,21 @@ SAID = [
     ("yolov8-sizes", "s or m for my drone?", "5.3 points of mAP50-95"),
     ("yolov8-sizes", "now 10 fps, I want 25 fps", "2.5 times the speed"),
     ("map-metric", "P 0.8, R 0.5", "of 100 boxes that it draws, 80 are right"),
+    ("map-metric", "mAP@0.5 the 0.5 is what", "by 33 % of its width"),
+    ("map-metric", "a box that only half covers it", "IoU of exactly 0.5"),
+    ("sam-encode-once", "can I store it for 4096 pictures", "16 GiB on the disk"),
+    ("yolo-empty-detections", "yolov8m, four horses and nothing", "`horses` is among the 80"),
+    ("iou-zero", "my IoU is 0.03, metric or model?", "the true mask twice"),
+    ("eval-forgotten", "same file: p=[0.1, 0.9] p=[0.3, 0.7] p=[0.2, 0.8]", "plain arithmetic"),
+    ("unet-shape-mismatch", "slices are 317x453. halving four times", "320 x 464"),
+    ("yolov8-sizes", "(m, x) oder n", "16.6 points"),
+    ("missing-timm", "in the other container it went", "`other container`"),
+    ("gpu-memory-reset", "an exception came, I ran it again: full", "the memory of the one"),
+    ("gpu-memory-reset", "after empty_cache() it stays", "called `empty_cache()` already"),
+    ("dataloader-hang", "it only works when I give it no extra workers", "clears your files"),
+    ("vit-large-from-scratch", "pretrained=False, ok?", "a matter of weeks"),
+    ("training-precision", "old code with model.half()", "rounded away"),
+    ("still-stuck", "dropout 0.4 is in it", "With dropout `0.4`"),
     ("map-metric", "mAP50 0.43 good?", "Your `0.43` is `mAP50`"),
     ("iou-zero", "mask values 0 and 255", "Divide the label mask by 255"),
     ("iou-zero", "max prob 0.44 anywhere", "no pixel can pass"),
@@ -100,6 +115,9 @@ UNSAID = [
     ("yolo-empty-detections", "0: 64x64 (no detections)\n0: 64x64 2 cats\n0: 64x64 (no detections)"
      "\n0: 64x64 (no detections)", "All"),
     ("yolov8-sizes", "what is m?", "points of"),
+    ("yolo-empty-detections", "my own best.pt finds no dogs", "among the 80"),
+    ("map-metric", "mAP@0.5 0.61", "shifted"),
+    ("iou-zero", "IoU 0.83", "twice"),
     ("iou-zero", "max prob 0.91", "limit"),
     ("iou-zero", "pixel accuracy 94 %", "earns"),
     ("sam-empty-masks", "box=[120, 40, 300, 200]", "first pixel"),
