@@ -86,9 +86,10 @@ def _small_things(text: str, body: str) -> Remark | None:
 
 
 _SIZES = re.compile(
-    r"\byolo\w{0,3}?([nsmlx])\b|(?<![\w'’])(nano|small|medium|large|x-?large|biggest|largest)\b"
+    r"\byolo\w{0,3}?([nsmlx])\b|(?<![\w'’])(nano|x-?large|extra[ -]?large|biggest|largest"
+    r"|(?:small|medium|large)(?= ?(?:[,/?.)]|and\b|or\b|vs\b|ones?\b|model\b|version\b|$)))\b"
     r"|(?<![\w'’-])([nsmlx])(?= ?(?:->|→|/|,| or\b| vs\b| and\b))"
-    r"|(?:->|→|/|,|\bor|\boder|\bvs\.?) ?([nsmlx])(?![\w'’])",
+    r"|(?:->|→|/|,|\bor|\boder|\b[you]|\bou|\bund|\bvs\.?) ?([nsmlx])(?![\w'’])",
     re.IGNORECASE,
 )
 _ROW = re.compile(r"yolo\w+?([nsmlx])\.pt`? \| ([\d.]+) \| ([\d.]+)")
@@ -185,16 +186,22 @@ _COCO = re.compile(
 )
 
 
+# other weights, other pictures, or something that is found
+_OTHERWISE = re.compile(
+    r"\b(?:best\.pt|own|thermal|infrared|faces?|only|works|finds|detects|drawing|cartoon)\b", re.I
+)
+
+
 def _known_class(text: str, body: str) -> Remark | None:
     del body
     weights = re.search(r"\byolo(?:v8|v9|v10|11|12)[nsmlx]\b(?!-)", text)
     found = _COCO.search(text)
-    if weights is None or found is None:
+    if weights is None or found is None or _OTHERWISE.search(text):
         return None
     said = (
         f"{as_code(found[0])} is among the 80 things that {as_code(weights[0])} has learnt, so the "
-        "classes are not the reason (unless `classes=` filters them out): begin with the way the "
-        "picture is passed, and with the limit."
+        "classes are not the reason: begin with the way the picture is passed, the limit and the "
+        "size."
     )
     return Remark(said, found.start())
 

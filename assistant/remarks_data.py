@@ -52,7 +52,7 @@ def _few_images(text: str, body: str) -> Remark | None:
     """How far a data set is from what a ViT wants."""
     del body
     found = _IMAGES.search(text)
-    if found is None:
+    if found is None or re.search(r"fine-?tun|pretrain|google/", text, re.IGNORECASE):
         return None
     count = int(re.sub(r"\D", "", found[1])) * (1000 if found[2] else 1)
     if not 20 <= count <= 200_000:
@@ -128,8 +128,8 @@ ROWS: tuple[RemarkRow, ...] = (
         r"ViT-?L",
         say(
             r"(?P<a>pretrained ?= ?False)",
-            "{a} is what makes this a matter of weeks; with True the same network has only a few "
-            "epochs on your own pictures before it.",
+            "{a} is what makes this a matter of weeks; with True the same network needs only a "
+            "few epochs on your own pictures.",
         ),
     ),
 )

@@ -116,11 +116,20 @@ def _shared(text: str, body: str) -> Remark | None:
     return Remark(said, found.start())
 
 
+_CARD = re.compile(
+    r"\b(?:card|gpu|titan|rtx|gtx|geforce|tesla|[tpv]\d{1,3}0?)\b[^\n]{0,24}?(?<![\d.])(\d{1,3}) ?"
+    r"(?:GB|gigs?|G)\b(?! used)",
+    re.IGNORECASE,
+)
+# the card that somebody has left behind, or compares with
+_ELSEWHERE = re.compile(r"\b(?:old|laptop|typical|vengo|spark|here|exam|machine)\b|\b128 ?GB", re.I)
+
+
 def _working_size(text: str, body: str) -> Remark | None:
     """From the guide's own table: which batch a card of this size takes."""
-    card = re.search(r"(?<![\d.])(\d{1,3}) ?(?:GB|gb|gigs?|G)\b", text)
+    card = _CARD.search(text)
     known = re.search(r"ResNet-50[^|\n]*\|\s*(\d{2,4}): ([\d.]{1,6})", body)
-    if card is None or known is None or not 2 <= int(card[1]) <= 100:
+    if card is None or known is None or _ELSEWHERE.search(text) or not 2 <= int(card[1]) <= 100:
         return None
     each = float(known[2]) / int(known[1]) * 1.25  # the guide: allow up to a quarter more
     fits = int(int(card[1]) * 0.93 * 0.9 / each)
@@ -129,15 +138,22 @@ def _working_size(text: str, body: str) -> Remark | None:
     size = 1 << (fits.bit_length() - 1)
     said = (
         f"By the guide's table a ResNet-50 at 224 pixels needs {known[2]} GiB for {known[1]} "
-        f"pictures; with a quarter to spare, {as_code(card[0])} take about {size}. Start there and "
-        "halve it if the memory is full."
+        f"pictures; with a quarter to spare, {as_code(f'{card[1]} GB')} take about {size}. Start "
+        "there and halve it if the memory is full."
     )
     return Remark(said, card.start())
 
 
 def _two_batches(text: str, body: str) -> Remark | None:
     del body
-    sizes = [int(one) for one in re.findall(r"(?<![\w.])(8|16|32|64|128|256|512|1024)\b", text)]
+    sizes = [
+        int(one)
+        for one in re.findall(
+            r"(?<![\w./-])(8|16|32|64|128|256|512|1024)\b(?!-\d)(?! ?(?:[GM]i?B|px|pixel))",
+            text,
+            re.I,
+        )
+    ]
     if len(set(sizes)) < 2:
         return None
     low, high = min(sizes), max(sizes)
@@ -181,7 +197,7 @@ _NAMELESS = re.compile(r"No module named '?([A-Za-z_]\w{0,60})'?(?![\w.])")
 def _several(text: str, body: str) -> Remark | None:
     del body
     found = list(_NAMELESS.finditer(text))[:50]
-    names = [as_code(name) for name in dict.fromkeys(one[1] for one in found)]
+    names = [as_code(name) for name in dict.fromkeys(one[1] for one in found) if name != "pip"]
     if not 2 <= len(names) <= 8:
         return None
     said = (
@@ -214,7 +230,8 @@ ROWS: tuple[RemarkRow, ...] = (
     row(
         _MEMORY,
         say(
-            r"(?P<a>\b(?:torch\.cuda\.)?empty_cache\(\))",
+            r"(?P<a>\b(?:torch\.cuda\.)?empty_cache\(\))"
+            r"(?=[^\n]{0,80}\b(?:not|nothing|still|stays?|doesn.t|didn.t|never)\b)",
             "You have called {a} already: it gives back only blocks that no tensor uses, so what "
             "stays is held by a name of yours. Delete and collect first, then call it again.",
         ),
@@ -263,9 +280,9 @@ ROWS: tuple[RemarkRow, ...] = (
     row(
         r"No module named",
         say(
-            r"\b(?P<a>(?:just|already|have|I've) (?:just )?installed|already satisfied)\b",
+            r"\b(?P<a>(?:just|already) installed|installed (?:it|the latest)|already satisfied)\b",
             "You say {a}, and the program still does not find it: then it was installed for "
-            "another Python. Name the failing one yourself, as the first command above does.",
+            "another Python. Use the very interpreter that printed the error for the install.",
         ),
     ),
     row(

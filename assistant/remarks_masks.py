@@ -125,6 +125,15 @@ def _big_picture(text: str, body: str) -> Remark | None:
     if found is None or max(int(found[1]), int(found[2])) <= 1024:
         return None
     pixels = int(found[1]) * int(found[2]) / 1e6
+    if re.search(
+        r"generat|everything|interpolate|postprocess|automatic|masks|Unable", text, re.IGNORECASE
+    ):
+        said = (
+            f"The masks are made in the picture's own size, 64 points at a time, and each of yours "
+            f"has {pixels:.1f} million pixels ({as_code(found[0])}): a picture of half the width "
+            "and height needs a quarter of that."
+        )
+        return Remark(said, found.start())
     said = (
         f"SAM shrinks every picture to 1024 pixels on the longer side, so your {as_code(found[0])} "
         f"costs the encoder nothing extra; only the finished masks have its {pixels:.1f} million "

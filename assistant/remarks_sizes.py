@@ -41,8 +41,12 @@ def _odd_size(text: str, body: str) -> Remark | None:
         return None
     halvings = _halvings(text)
     step = 2**halvings
+    if told := re.search(r"\b(?:divisible|teilbar) (?:by|durch) (8|16|32|64)\b", text):
+        step, halvings = int(told[1]), int(told[1]).bit_length() - 1
     for found in (*_TALL.finditer(text), *_PAIR.finditer(text)):
         sides = (int(found[1]), int(found[2]))
+        if _OUTPUT.search(text[max(0, found.start() - 16) : found.start()]):
+            continue
         bad = next((side for side in sides if side >= 32 and _even(side) < halvings), 0)
         if not bad:
             continue
@@ -69,6 +73,11 @@ _FOR = re.compile(
     r"(?<!\d)(\d{2,4}) ?[x×] ?\d{2,4} (?:for|from|with|of) (?:an? )?(?:input of )?(\d{2,4})(?!\d)",
     re.I,
 )
+_OUTPUT = re.compile(
+    r"\b(?:outputs?|out|gives?|returns?|answer|salida|sa[ií]da|ausgabe|sortie|uscita|"
+    r"выход|çıktısı)\b",
+    re.I,
+)
 _TARGET = re.compile(
     r"Target size \(torch\.Size\(\[[\d, ]{1,30}?, (\d{2,4})\]\)\) must be the same as input size "
     r"\(torch\.Size\(\[[\d, ]{1,30}?, (\d{2,4})\]\)\)"
@@ -81,13 +90,26 @@ def _lost_border(text: str, body: str) -> Remark | None:
     found = _FOR.search(text)
     if found is not None and _LOSES.search(text):
         out, size = int(found[1]), int(found[2])
-    else:
-        found = _TARGET.search(text)
-        if found is None:
-            return None
+    elif found := _TARGET.search(text):
         size, out = int(found[1]), int(found[2])
+    else:
+        return _out_of(text)
+    return _border(size, out, found.start())
+
+
+def _out_of(text: str) -> Remark | None:
+    """Two square sizes, one of which is called the output."""
+    squares = [one for one in _PAIR.finditer(text) if one[1] == one[2]]
+    sizes = sorted({int(one[1]) for one in squares})
+    if len(sizes) != 2 or not _OUTPUT.search(text):
+        return None
+    return _border(sizes[1], sizes[0], squares[0].start())
+
+
+def _border(size: int, out: int, start: int) -> Remark | None:
     lost = size - out
-    if not 0 < lost <= 400 or lost % 2:
+    rounded = size % 16 and lost == size % 16  # down to a multiple of 16
+    if not 0 < lost <= 400 or lost % 2 or rounded:
         return None
     how = (
         "one convolution of 3 x 3 without padding does that"
@@ -101,7 +123,7 @@ def _lost_border(text: str, body: str) -> Remark | None:
         f"From {as_code(str(size))} to {as_code(str(out))} you lose {lost} pixels: {how}. With "
         "one pixel of padding each the size stays."
     )
-    return Remark(said, found.start())
+    return Remark(said, start)
 
 
 _KERNEL = re.compile(
@@ -128,6 +150,7 @@ def _kernel(text: str, body: str) -> Remark | None:
     return None
 
 
+_WIDTHS = {256, 384, 512, 768, 1024, 1280, 2048}  # of what networks give: another network, then
 _LINEAR = re.compile(r"multiplied \(\d+x(\d+) and (\d+)x\d+\)")
 
 
@@ -139,7 +162,12 @@ def _linear(text: str, body: str) -> Remark | None:
     got, wanted = int(found[1]), int(found[2])
     larger, smaller = max(got, wanted), max(1, min(got, wanted))
     side = math.isqrt(larger // smaller)
-    if larger % smaller or side < 2 or side * side != larger // smaller:
+    if (
+        {larger, smaller} <= _WIDTHS
+        or larger % smaller
+        or side < 2
+        or side * side != larger // smaller
+    ):
         return None
     how = "more" if got > wanted else "fewer"
     said = (

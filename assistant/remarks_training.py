@@ -33,7 +33,7 @@ def _chance(text: str, body: str) -> Remark | None:
     written = next(value for value in last.groups() if value)
     plain = float(written.rstrip(" %")) / (100 if "%" in written else 1)
     times = plain * classes
-    if plain > 1 or times > classes * 0.7:
+    if plain > 0.35 and times > 1.5:
         return None
     verdict = (
         "so hardly anything has been learnt from the pictures yet"
@@ -126,23 +126,29 @@ def _rate(text: str, body: str) -> Remark | None:
         return None
     written = found[1] or found[2]
     rate = float(written)
+    if re.search(r"\bSGD\b", text) and 1e-6 <= rate < 0.3 and "ViT" not in body:
+        return None
     if rate >= 0.05:
         said = (
             f"A rate of {as_code(written)} is {number(rate / 0.001)} times what Adam starts with "
             "in PyTorch (0.001); only SGD can stand such steps, and a small new layer often not "
             "even then."
         )
-    elif "ViT" in body and rate >= 3e-4:
+    elif "ViT" in body and rate >= 8e-4:
         said = (
             f"For a ViT {as_code(written)} is much: the published rule (5e-4 times the batch, "
             "divided by 512) gives 0.00006 for a batch of 64, and yours is "
             f"{number(rate / 6.25e-5)} times that. A CNN stands it, a transformer without warm-up "
             "does not."
         )
+    elif 0 < rate < 1e-6:
+        said = (
+            f"With a rate of {as_code(written)} any network stands still: 0.001 is usual for Adam."
+        )
     elif 0 < rate <= 5e-5:
         said = (
-            f"A rate of {as_code(written)} suits the fine-tuning of pretrained weights; from "
-            "random weights it moves so little that many epochs hardly show."
+            f"A rate of {as_code(written)} suits the fine-tuning of pretrained weights; random "
+            "ones, those of a new last layer too, hardly move with it in many epochs."
         )
     else:
         return None
@@ -265,7 +271,7 @@ ROWS: tuple[RemarkRow, ...] = (
     row(
         r"precision",
         say(
-            r"\b(?P<a>float16|fp16|half)\b.{0,80}\bnan\b",
+            r"\b(?P<a>float16|fp16)\b.{0,80}\bnan\b",
             "{a} ends at 65,504 and what is larger becomes infinite, then `nan`; bfloat16 is as "
             "short but reaches as far as float32, so this cannot happen with it at the same place.",
         ),
