@@ -40,8 +40,22 @@ DETAILS: tuple[MeaningRow, ...] = tuple(
             "{a} is said of the shared memory here, not of the disk.",
         ),
         (
+            r"to have [13] channels, but got (?P<a>4)\b",
+            "{a} channels are red, green, blue and transparency, as in many PNG files: turn the "
+            "picture into plain RGB when you open it.",
+        ),
+        (
+            r"to have (?P<b>3) channels, but got (?P<a>1)\b",
+            "A picture with {a} channel is a grey one, and the network was made for colour ({b}).",
+        ),
+        (
+            r"to have (?P<b>1) channels, but got (?P<a>3)\b",
+            "A picture with {a} channels is a coloured one, and the network was made for grey "
+            "pictures ({b}).",
+        ),
+        (
             r"expected input\[(?P<n>\d+), (?P<c>\d+), (?P<h>\d+), (?P<w>\d+)\]",
-            "PyTorch reads that shape as {n} images with {c} channels of {h} x {w} pixels each.",
+            "Read as pictures, that shape says: {n} in the batch, {c} channels, {h} x {w} pixels.",
         ),
         (
             rf"(?P<a>{SIZE}) total capacity; (?P<b>{SIZE}) already allocated",

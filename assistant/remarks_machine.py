@@ -5,6 +5,7 @@ Rows for `remarks.py`; arithmetic on the reader's own figures. They refuse to kn
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from assistant.quoting import as_code, is_harmless
@@ -67,6 +68,26 @@ def _held(text: str, body: str) -> Remark | None:
         "reserve and `empty_cache()` gives it back; if not, a name still holds it."
     )
     return Remark(said, found.start())
+
+
+_ALLOCATED = re.compile(r"\ballocated[ :=]{1,3}(\d{1,4}(?:\.\d{1,2})?) ?(GB|GiB|MB|MiB)\b", re.I)
+
+
+def _grows(text: str, body: str) -> Remark | None:
+    """Memory that each round leaves behind."""
+    del body
+    found = list(_ALLOCATED.finditer(text))[:50]
+    values = [float(one[1]) for one in found]
+    if len(values) < 2 or any(b <= a for a, b in itertools.pairwise(values)):
+        return None
+    step = (values[-1] - values[0]) / (len(values) - 1)
+    unit = found[0][2]
+    said = (
+        f"From {as_code(found[0][1])} to {as_code(found[-1][1])} {unit}: each round leaves about "
+        f"{number(step)} {unit} of living tensors behind, since `allocated` counts only those. So "
+        "something from the last round is still named somewhere; emptying the cache does not help."
+    )
+    return Remark(said, found[0].start())
 
 
 _NTH = re.compile(
@@ -239,11 +260,12 @@ ROWS: tuple[RemarkRow, ...] = (
     row(
         rf"{_MEMORY}|out of memory",
         say(
-            r"\b(?P<a>restart)\w*[^\n.]{0,60}?\b(?:works|goes through|runs|fine|fits)\b",
-            "That it goes after a {a} proves two things: the card is large enough, and it is what "
-            "ran before that stands in the way.",
+            r"\b(?P<a>restart|alone)\w*[^\n.]{0,60}?\b(?:works|goes through|runs|fine|fits)\b",
+            "You say it yourself ({a}): that it goes without what ran before proves two things: "
+            "the card is large enough, and what ran before stands in the way.",
         ),
     ),
+    row(_MEMORY, _grows),
     row(_MEMORY, _nth_run),
     row(
         _MEMORY,

@@ -282,6 +282,14 @@ ROWS: tuple[RemarkRow, ...] = (
     row(
         r"SAM returns",
         say(
+            r"Expected size 1 but got size (?P<a>[2-9]|\d\d)\b",
+            "The {a} in the message is a number of prompts: {a} boxes came where `predict` takes "
+            "one. Call it once for each.",
+        ),
+    ),
+    row(
+        r"SAM returns",
+        say(
             r"\bcoord\w*[^\n.]{0,30}?\b(?P<a>(?:between |from )?0 (?:and|to) 1)\b",
             "Numbers {a} are pixels to SAM, so all your prompts lie within the first pixel at the "
             "top left. Multiply x by the picture's width and y by its height.",

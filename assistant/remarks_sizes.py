@@ -155,32 +155,49 @@ _LINEAR = re.compile(r"multiplied \(\d+x(\d+) and (\d+)x\d+\)")
 
 
 def _linear(text: str, body: str) -> Remark | None:
+    """Two lengths of a flattened map that differ by its height and width alone."""
     del body
     found = _LINEAR.search(text)
     if found is None:
         return None
     got, wanted = int(found[1]), int(found[2])
-    larger, smaller = max(got, wanted), max(1, min(got, wanted))
-    side = math.isqrt(larger // smaller)
-    if (
-        {larger, smaller} <= _WIDTHS
-        or larger % smaller
-        or side < 2
-        or side * side != larger // smaller
-    ):
+    common = math.gcd(got, wanted)
+    if not common or got == wanted or {got, wanted} <= _WIDTHS:
         return None
-    how = "more" if got > wanted else "fewer"
-    said = (
-        f"{as_code(found[1])} is {side * side} times {how} than {as_code(found[2])}"
-        if got > wanted
-        else f"{as_code(found[2])} is {side * side} times {as_code(found[1])}"
-    )
+    here, planned = math.isqrt(got // common), math.isqrt(wanted // common)
+    if here * here * common != got or planned * planned * common != wanted:
+        return None
     size = "larger" if got > wanted else "smaller"
     said = (
-        f"{said.replace(' more than', '')}, that is {side} times in height and {side} times in "
-        f"width: the picture is {size} than planned, or a pooling is "
+        f"{as_code(found[1])} is to {as_code(found[2])} as {here} x {here} to {planned} x "
+        f"{planned}, which fits a map that is {size} in height and width, with the channels as "
+        f"planned: the picture is {size}, or a pooling is "
         f"{'missing' if got > wanted else 'too much'}."
     )
+    return Remark(said, found.start())
+
+
+_TABLE = re.compile(
+    r"pos_embed\w*: copying a param with shape torch\.Size\(\[1, (\d{2,4}), \d+\]\) from "
+    r"checkpoint, the shape in current model is torch\.Size\(\[1, (\d{2,4}), \d+\]\)"
+)
+
+
+def _positions(text: str, body: str) -> Remark | None:
+    """Tables of positions of a ViT, and the sizes of pictures that they belong to."""
+    del body
+    found = _TABLE.search(text)
+    if found is None:
+        return None
+    sides = [math.isqrt(int(found[n]) - 1) for n in (1, 2)]
+    if any(side * side + 1 != int(found[n]) for n, side in enumerate(sides, start=1)):
+        return None
+    parts = [
+        f"{as_code(found[n])} = {side} x {side} + 1 (pictures of {16 * side} pixels with patches "
+        "of 16)"
+        for n, side in enumerate(sides, start=1)
+    ]
+    said = f"The tables of positions differ: {parts[0]} in the file, {parts[1]} in your model."
     return Remark(said, found.start())
 
 
@@ -206,6 +223,7 @@ ROWS: tuple[RemarkRow, ...] = (
     row(r"U-?Net|sizes (?:of tensors )?(?:do not|must) match", _odd_size),
     row(r"convolutions.*(?:3 ?[x×] ?3|larger)", _kernel),
     row(r"stuck|multiplied|linear", _linear),
+    row(r"state_dict", _positions),
     row(r"ViT-?L", _patches),
     row(
         r"CLS",

@@ -41,7 +41,7 @@ def tell(
     ]
     said = list(_without_echoes(own))
     if len(said) < _ENOUGH:
-        said = list(_without_echoes([*said, *_quoted(query, entry)]))
+        said = list(_without_echoes([*said, *_quoted(query, entry, said)]))
     true = [one for one in said if not contradicts(one.text, query, findings)][:_MOST]
     next_one = [one for one in _next(entry, others) if not contradicts(one.text, query, findings)]
     return (*true, *next_one)
@@ -54,10 +54,11 @@ def _without_echoes(said: Iterable[Sentence]) -> Iterator[Sentence]:
     """Leave out a sentence that names no value, beside others that do, or no new one."""
     named: set[str] = set()
     for sentence in said:
-        values = {value for value in _VALUE.findall(sentence.text) if len(value) > 1}
-        if (values - named) or not named:
+        values = set(_VALUE.findall(sentence.text))
+        long = {value for value in values if len(value) > 1}  # a digit alone says little
+        if ((long or values) - named) or not named:
             yield sentence
-        named |= values
+        named |= long
 
 
 # --- the person's own values ---------------------------------------------------------------------
@@ -205,10 +206,10 @@ def _fit_source(query: Query, fit: Fit, findings: Sequence[Finding]) -> Iterator
 # --- the guide's own words -----------------------------------------------------------------------
 
 
-def _quoted(query: Query, entry: Entry) -> Iterator[Sentence]:
+def _quoted(query: Query, entry: Entry, said: Sequence[Sentence]) -> Iterator[Sentence]:
     """What the guide says on telling it apart, where that quotes this text."""
-    apart = _apart(query, entry)
-    if apart:
+    apart, named = _apart(query, entry), {v for one in said for v in _VALUE.findall(one.text)}
+    if apart and not named & set(_VALUE.findall(apart)):
         yield Sentence(f"To tell it from what looks similar: {apart}", (entry.id,))
 
 

@@ -131,7 +131,12 @@ def test_a_message_is_explained_with_its_values(name: str, message: str, said: s
         (
             "Given groups=1, weight of size [64, 3, 7, 7], expected input[32, 224, 224, 3] to have "
             "3 channels, but got 224 channels instead",
-            "`32` images with `224` channels of `224` x `3` pixels",
+            "`32` in the batch, `224` channels, `224` x `3` pixels",
+        ),
+        (
+            "Given groups=1, weight of size [64, 3, 7, 7], expected input[1, 4, 224, 224] to have "
+            "3 channels, but got 4 channels instead",
+            "and transparency",
         ),
         (
             "unable to allocate shared memory(shm) for file </t>: No space left on device (28)",
