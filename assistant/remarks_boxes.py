@@ -68,6 +68,22 @@ def _frames(text: str, body: str) -> Remark | None:
     return Remark(said, found[0].start())
 
 
+_SAMPLE = re.compile(r"\b(?:bus|zidane)\.jpg\b")
+
+
+def _sample(text: str, body: str) -> Remark | None:
+    """Nothing is found even on the pictures that come with the package."""
+    del body
+    found = _SAMPLE.search(text)
+    if found is None or re.search(r"\b(?:works?|finds|fine|ok|detects|boxes on)\b", text):
+        return None
+    said = (
+        f"{as_code(found[0])} comes with the package and shows people in plain view. If nothing is "
+        "found even there, your own pictures are not to blame: look at the weights and the limit."
+    )
+    return Remark(said, found.start())
+
+
 _SEEN = re.compile(r"(?<!\d)(\d{2,4})x(\d{2,4}) \(no detections\)")
 
 
@@ -207,6 +223,16 @@ def _known_class(text: str, body: str) -> Remark | None:
 
 
 ROWS: tuple[RemarkRow, ...] = (
+    row(
+        r"detections",
+        say(
+            r"(?P<a>\d{2,4}x\d{2,4} \(no detections\))"
+            r"(?=[\s\S]{0,4000}?\n(?:IndexError|RuntimeError))",
+            "Your output says it before the error does: {a}. So there is no first box to take, "
+            "and the error goes away with the empty result, not with another line of code.",
+        ),
+    ),
+    row(r"detections", _sample),
     row(r"detections", _normalised),
     row(
         r"detections",
@@ -238,15 +264,6 @@ ROWS: tuple[RemarkRow, ...] = (
             r"\b(?P<a>mAP(?:@0?\.5|50))\b(?!-)\W{0,6}(?P<b>0?\.\d{1,3}|\d{2}(?:\.\d)? ?%)",
             "Your {b} is {a}, the mild kind, in which half an overlap is enough; do not hold it "
             "against figures of mAP50-95, which are always lower for the same network.",
-        ),
-    ),
-    row(
-        r"detections",
-        say(
-            r"(?P<a>\d{2,4}x\d{2,4} \(no detections\))"
-            r"(?=[\s\S]{0,4000}?\n(?:IndexError|RuntimeError))",
-            "Your output says it before the error does: {a}. So there is no first box to take, "
-            "and the error goes away with the empty result, not with another line of code.",
         ),
     ),
 )

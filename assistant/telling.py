@@ -53,10 +53,10 @@ _VALUE = re.compile(r"`([^`]+)`")
 def _without_echoes(said: Iterable[Sentence]) -> Iterator[Sentence]:
     """Leave out a sentence that names no value, beside others that do, or no new one."""
     named: set[str] = set()
-    for sentence in said:
+    for place, sentence in enumerate(said):
         values = set(_VALUE.findall(sentence.text))
         long = {value for value in values if len(value) > 1}  # a digit alone says little
-        if ((long or values) - named) or not named:
+        if ((long or values) - named) or not place:
             yield sentence
         named |= long
 

@@ -88,6 +88,7 @@ SAID = [
     ("sam-out-of-memory", "mask_generator on 6000x4000", "24.0 million pixels"),
     ("unet-shape-mismatch", "388x388 comes out when I put 572x572 in", "you lose 184 pixels"),
     ("unet-shape-mismatch", "mask 100x100, the answer is 96x96", "to 112 x 112"),
+    ("yolo-empty-detections", "zidane.jpg: 256x416 (no detections)", "people in plain view"),
     ("yolov8-sizes", "nano or extra large", "16.6 points"),
     ("unet-shape-mismatch", "1000x750, must be divisible by 32", "1024 x 768"),
     ("cnn-stuck-at-random", "SGD, lr=1e-7", "stands still"),
@@ -139,6 +140,7 @@ UNSAID = [
     ("clear-gpu-memory", "allocated 4.0 GB, then allocated 2.0 GB", "each round"),
     ("state-dict-mismatch", "pos_embed: copying a param with shape torch.Size([1, 77, 192]) from "
      "checkpoint, the shape in current model is torch.Size([1, 577, 192])", "pictures of"),
+    ("yolo-empty-detections", "bus.jpg works, my photo does not", "plain view"),
     ("yolov8-sizes", "nano misses small drones", "points of"),
     ("still-stuck", "shapes cannot be multiplied (16x512 and 2048x10)", "in height"),
     ("training-precision", "which format takes half the memory and no nan", "65,504"),

@@ -185,10 +185,13 @@ def measure_fixed(cases: Iterable[Case]) -> dict[str, Count]:
 
 def write_pairs(cases: Sequence[Case], folder: Path, *, most: int = 50, seed: int = 7) -> None:
     """For a reviewer: the fix as it stands beside the tailored one, in a shuffled order; which is
-    which stands in key.json, to be opened afterwards."""
+    which stands in key.json, to be opened afterwards. Where nothing is said of this text, the two
+    are the same and there is nothing to compare: such cases are left out, and counted."""
     chance, key = random.Random(seed), {}
     folder.mkdir(parents=True, exist_ok=True)
-    for case in chance.sample(list(cases), min(most, len(cases))):
+    speaking = [case for case in cases if _is_tailored(case)]
+    print(f"{len(cases) - len(speaking)} of {len(cases)} answers are the plain fix alone")
+    for case in chance.sample(speaking, min(most, len(speaking))):
         told = "\n".join(one.text for one in tell(case.query, case.entry))
         texts = {
             "plain": build_fix(case.entry).text,
@@ -200,6 +203,11 @@ def write_pairs(cases: Sequence[Case], folder: Path, *, most: int = 50, seed: in
         body = "\n\n".join(f"## {side}\n\n{texts[kind]}" for side, kind in both)
         (folder / f"{case.id}.md").write_text(f"# Asked\n\n{case.query.text}\n\n{body}\n", "utf-8")
     (folder / "key.json").write_text(json.dumps(key, indent=1), "utf-8")
+
+
+def _is_tailored(case: Case) -> bool:
+    same = build_fix(case.entry).text == build_fix(case.entry, case.query).text
+    return bool(tell(case.query, case.entry)) or not same
 
 
 def main() -> None:
