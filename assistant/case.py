@@ -62,7 +62,7 @@ ROWS: tuple[CaseRow, ...] = (
         "memory",
         "{memory_asked} more were asked for, {memory_free} of {memory_total} were free.",
     ),
-    _row("memory", "{memory_asked} more were asked for than there was room."),
+    _row("memory", "A piece of {memory_asked} was asked for and did not fit."),
     _row("download", "The hub keeps {gated_repository} for people whom its owner has let in."),
     _row("download", "{http_host} answered with the status {http_status}."),
     _row("worker", "A DataLoader worker was ended by the signal {worker_signal}."),

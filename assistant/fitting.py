@@ -1,4 +1,4 @@
-"""Which of several causes fits this person's facts, and why: checks first, then logic, then words.
+"""Which of several causes fits this person's facts, and why: checks first, then logic.
 
 Rows know kinds of facts and the words that guides use for a cause; no entry is named. It refuses to
 guess: where nothing decides, it says nothing.
@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from assistant.case import case_values
 from assistant.evidence import weigh_causes
 from assistant.followup import read_apart
-from assistant.overlap import shared_words
-from assistant.quoting import as_code, is_harmless
+from assistant.quoting import as_code
 from assistant.types import Entry, Finding, Query
 from assistant.wording import split_prose
 
@@ -22,7 +21,7 @@ from assistant.wording import split_prose
 @dataclass(frozen=True, slots=True)
 class Fit:
     """A cause that fits, in the guide's words, with the reason as Markdown; `source` is the check
-    or the fact kind that decided, '' if the words of the text did."""
+    or the fact kind that decided, '' if the form of the text did."""
 
     cause: str
     because: str
@@ -116,7 +115,7 @@ def fit_cause(entry: Entry, query: Query, findings: Sequence[Finding] = ()) -> F
     checked = [one for one in weigh_causes(entry, query, findings) if one.ruling == "confirmed"]
     if checked:
         return Fit(checked[0].cause, checked[0].text.rstrip("."), "check")
-    return _by_facts(entry, query) or _by_form(entry, query) or _by_words(entry, query)
+    return _by_facts(entry, query) or _by_form(entry, query)
 
 
 def _by_facts(entry: Entry, query: Query) -> Fit | None:
@@ -144,23 +143,8 @@ def _by_form(entry: Entry, query: Query) -> Fit | None:
             continue
         if _EXCEPTION.match(sentence) and 0 < int(found[0]) <= len(entry.causes):
             name = as_code(query.exception.name.rpartition(".")[2])
-            return Fit(entry.causes[int(found[0]) - 1], f"an exception was raised, {name}")
+            return Fit(
+                entry.causes[int(found[0]) - 1],
+                f"the others raise no error, and here there is one, {name}",
+            )
     return None
-
-
-def _by_words(entry: Entry, query: Query) -> Fit | None:
-    """The one cause that names clearly more than all others of what the person wrote."""
-    said = query.text if query.exception is None else query.words
-    shared = [shared_words(cause, said) for cause in entry.causes]
-    everywhere = set.intersection(*map(set, shared))
-    scored = sorted(
-        ((len(set(words) - everywhere), n) for n, words in enumerate(shared)), reverse=True
-    )
-    (best, place), (second, _) = scored[:2]
-    named = [word for word in shared[place] if word not in everywhere and is_harmless(word)]
-    least = 2 if any(re.search(r"[\d_=]", word) for word in named) else 3
-    if best < least or best < second + 2 or len(named) < 2:
-        return None
-    return Fit(
-        entry.causes[place], f"your text speaks of {as_code(named[0])} and {as_code(named[1])}"
-    )

@@ -6,31 +6,11 @@ shown (`meanings.py` does).
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from assistant.meaning_form import MeaningRow, rows
+from assistant.meaning_tensors import ROWS as TENSORS
 
-
-@dataclass(frozen=True, slots=True)
-class MeaningRow:
-    """`pattern` is searched in 'Name: message'; `text` has gaps for its named groups."""
-
-    pattern: re.Pattern[str]
-    text: str
-
-
-def _rows(*pairs: tuple[str, str]) -> Iterator[MeaningRow]:
-    for pattern, text in pairs:
-        yield MeaningRow(re.compile(pattern, re.DOTALL), text)
-
-
-_T = r"(?:torch\.)?(?:cuda\.)?(?:c10::)?\w{3,24}"
-_SIZE = r"(?<![\d.])[\d.]{1,12} [KMGT]iB"
-_SHAPE = r"(?:torch\.Size\()?\[[\d, ]{1,60}\]\)?"
-
-# In this order: what is special before what is general.
-ROWS: tuple[MeaningRow, ...] = tuple(
-    _rows(
+_FIRST: tuple[MeaningRow, ...] = tuple(
+    rows(
         # --- imports -----------------------------------------------------------------------------
         (
             r"No module named '?(?P<package>[A-Za-z_]\w*)\.(?P<part>[\w.]+)",
@@ -125,160 +105,19 @@ ROWS: tuple[MeaningRow, ...] = tuple(
             "hand this file to you.",
         ),
         (
+            r"(?:HTTP ?Error:? (?:HTTP Error )?|^\w+: )(?P<status>429)\b",
+            "{status} is no lasting refusal: too many requests came within a short time, and the "
+            "same one succeeds later.",
+        ),
+        (
             r"(?:HTTP ?Error:? (?:HTTP Error )?|^\w+: )(?P<status>4\d\d|5\d\d)\b",
             "The server was reached and answered with the status {status} instead of the file.",
         ),
-        # --- number formats and places -----------------------------------------------------------
-        (
-            r"Input type \((?P<a>torch\.\w+)\) and (?:weight|bias) type "
-            r"\((?P<b>torch\.cuda\.\w+)\)",
-            "The layer's weights lie on the graphics card ({b}), the input is still in the CPU's "
-            "memory ({a}).",
-        ),
-        (
-            rf"Input type \((?P<a>{_T})\) and (?:weight|bias) type \((?P<b>{_T})\)",
-            "A layer multiplies its input with its weights, so both must be stored in the same "
-            "number format; here the input is {a} and the weights are {b}.",
-        ),
-        (
-            rf"same dtype, but got query\.dtype: (?P<a>{_T}) key\.dtype: (?P<b>{_T}) and "
-            rf"value\.dtype: (?P<c>{_T})",
-            "Attention multiplies query, key and value with one another, so all three must have "
-            "one number format; they have {a}, {b} and {c}.",
-        ),
-        (
-            rf"same dtype,? but got (?P<a>{_T}) and (?P<b>{_T})",
-            "Two matrices are multiplied only if their numbers are stored alike; here the first "
-            "holds {a} and the second {b}.",
-        ),
-        (
-            rf"dtypes match, got (?P<a>{_T}) for the destination and (?P<b>{_T}) for the source",
-            "Values are written into a tensor that stores {a}, and they come as {b}; PyTorch does "
-            "not convert them there by itself.",
-        ),
-        (
-            rf"expected (?:m1 and m2 to have the same dtype|scalar type) (?P<a>{_T}) but found "
-            rf"(?P<b>{_T})",
-            "The function works with {a} and was handed {b}.",
-        ),
-        (
-            r"at least two devices, (?P<a>cuda:\d|cpu|\w+)(?:,| and) (?P<b>cuda:\d|cpu|\w+)",
-            "One of the tensors in this step lies on {a} and another on {b}; PyTorch never moves "
-            "one by itself.",
-        ),
-        (
-            r"can't convert (?P<a>[\w:]+) device type tensor to numpy",
-            "NumPy sees only the CPU's memory, and this tensor lies on {a}.",
-        ),
-        (
-            r"\"(?P<op>\w+)\" not implemented for '(?P<a>\w+)'",
-            "There is no version of {op} for numbers stored as {a}.",
-        ),
-        # --- shapes ------------------------------------------------------------------------------
-        (
-            r"size mismatch for (?P<key>[\w.]+): copying a param with shape "
-            rf"(?P<a>{_SHAPE}) from checkpoint, the shape in current model is (?P<b>{_SHAPE})",
-            "Weights are copied name by name into your model, and the first that cannot be copied "
-            "is {key}: it has the shape {a} in the file and {b} in the model.",
-        ),
-        (
-            r"Missing key\(s\) in state_dict: \"(?P<key>[\w.]+)\"(?:.{0,200000}?)"
-            r"Unexpected key\(s\) in state_dict: \"(?P<other>[\w.]+)\"",
-            "Weights are copied by name: your model looks for {key}, and the file has names like "
-            "{other} instead.",
-        ),
-        (
-            r"Missing key\(s\) in state_dict: \"(?P<key>[\w.]+)\"",
-            "Weights are copied by name, and the file has none for {key}, which your model needs.",
-        ),
-        (
-            r"Unexpected key\(s\) in state_dict: \"(?P<key>[\w.]+)\"",
-            "Weights are copied by name, and the file has one called {key}, for which your model "
-            "has no place.",
-        ),
-        (
-            r"shapes cannot be multiplied \(\d+x(?P<a>\d+) and (?P<b>\d+)x(?P<c>\d+)\)",
-            "{a} numbers per sample arrive at a linear layer that was built for {b}: whatever "
-            "comes before it has another size than was planned.",
-        ),
-        (
-            r"expected input\[\d+, (?P<b>\d+), (?P<h>\d+), (?P<c>[1-4])\] to have (?P<a>[1-4]) "
-            r"channels",
-            "PyTorch takes the second number of a shape for the channels; yours says {b} there "
-            "and {c} at the end, so height, width and channels stand in another order.",
-        ),
-        (
-            r"expected input\[(?P<shape>[\d, ]+)\] to have (?P<a>\d+) channels, but got (?P<b>\d+)",
-            "The layer's weights were made for {a} channels, and the second number of the input's "
-            "shape, [{shape}], is {b}.",
-        ),
-        (
-            r"size of tensor a \((?P<a>\d+)\) must match the size of tensor b \((?P<b>\d+)\) at "
-            r"non-singleton dimension (?P<d>\d)",
-            "Two tensors are combined element by element; counted from 0, their axis {d} has {a} "
-            "elements in the one and {b} in the other.",
-        ),
-        (
-            r"except in dimension (?P<d>\d+)\. (?:Expected size|Got) (?P<a>\d+) "
-            r"(?:but got size|and) (?P<b>\d+)",
-            "Tensors are joined along the axis {d}, so all other sizes must agree; one of them is "
-            "{a} in the first and {b} in another.",
-        ),
-        (
-            rf"Target size \((?P<a>{_SHAPE})\) must be the same as input size \((?P<b>{_SHAPE})\)",
-            "This loss compares element by element: the target has the shape {a}, the model's "
-            "output {b}.",
-        ),
-        (
-            r"got input: \[(?P<a>[\d, ]+)\] ?, target: \[(?P<b>[\d, ]+)\]",
-            "The loss wants one label for each place of the output: the output is [{a}], the "
-            "target [{b}].",
-        ),
-        (
-            r"Expected more than 1 value per channel when training, input size "
-            rf"(?P<a>{_SHAPE})",
-            "Batch normalisation takes an average over the batch while it trains, and {a} holds "
-            "just one value per channel: there is nothing to average.",
-        ),
-        (
-            r"shape of the mask (?P<a>\[[\d, ]+\]) at index \d+ does not match the shape of the "
-            r"indexed tensor (?P<b>\[[\d, ]+\])",
-            "A mask that picks elements needs the shape of what it picks from; it has {a}, the "
-            "tensor {b}.",
-        ),
-        (
-            r"stack expects a non-empty TensorList",
-            "`torch.stack` was given an empty list: nothing was found or collected before it.",
-        ),
-        (
-            r"stack expects each tensor to be equal size, but got (?P<a>\[[\d, ]+\]) at entry "
-            r"(?P<n>\d+) and (?P<b>\[[\d, ]+\]) at entry (?P<m>\d+)",
-            "A batch is one block of numbers, so all samples need one shape; number {n} has {a}, "
-            "number {m} has {b}.",
-        ),
-        (
-            r"same number of dimensions: got (?P<a>\d+) and (?P<b>\d+)",
-            "Tensors that are joined need the same number of axes; one has {a}, another {b}.",
-        ),
-        (
-            r"cannot reshape array of size (?P<a>\d+) into shape (?P<b>\([\d, -]+\))",
-            "{a} numbers arrived, and {a} numbers cannot be laid out as {b}.",
-        ),
-        (
-            r"shape '(?P<b>\[[\d, -]+\])' is invalid for input of size (?P<a>\d+)",
-            "{a} numbers arrived, and {a} numbers cannot be laid out as {b}.",
-        ),
-        (
-            r"Calculated padded input size per channel: \((?P<a>[\dx ]+)\)\. Kernel size: "
-            r"\((?P<b>[\dx ]+)\)",
-            "The picture has shrunk to {a} when it reaches a filter of {b}: it was too small from "
-            "the start for so many layers.",
-        ),
-        (
-            r"[Ee]xpected (?P<a>[34]D[^,;]{0,60}) input.{0,60}"
-            r"got input of size: (?P<b>\[[\d, ]+\])",
-            "The layer wants {a} input, and {b} has another number of axes.",
-        ),
+    )
+)
+
+_LAST: tuple[MeaningRow, ...] = tuple(
+    rows(
         # --- memory ------------------------------------------------------------------------------
         (
             r"Tried to allocate (?P<a>[\d.]+ [KMGT]iB).{0,200}?(?P<b>[\d.]+ [KMGT]iB|0 bytes) "
@@ -422,93 +261,5 @@ ROWS: tuple[MeaningRow, ...] = tuple(
     )
 )
 
-
-# A second sentence on the same message, where it holds more.
-DETAILS: tuple[MeaningRow, ...] = tuple(
-    _rows(
-        (
-            r"(?:(?<![\w-])(?P<package>[\w-]{1,60}) (?:library|package)s? but it was not found|"
-            r"were not found in "
-            r"your environment: (?P<other>[\w-]+))",
-            "As soon as that Python has it and was started anew, the program goes on from there.",
-        ),
-        (
-            r"(?:type|dtype:?|got|found|and) \(?(?P<a>torch\.DoubleTensor|double|Double)\b",
-            "{a} has 64 bits for each number: that is what NumPy arrays have unless told "
-            "otherwise.",
-        ),
-        (
-            r"(?:type|dtype:?|got|found|and) \(?(?P<a>unsigned char|Byte|torch\.ByteTensor)\b",
-            "{a} are whole numbers from 0 to 255: an image that nobody has scaled yet.",
-        ),
-        (
-            r"(?:type|dtype:?|got|found|and) \(?(?P<a>(?:c10::)?(?:Half|BFloat16)|"
-            r"torch\.(?:cuda\.)?(?:Half|BFloat16)Tensor)\b",
-            "{a} has 16 bits for each number: it comes from `.half()`, `.bfloat16()` or autocast, "
-            "never by itself.",
-        ),
-        (
-            r"unable to allocate shared memory.{0,200}(?P<a>No space left on device)",
-            "{a} is said of the shared memory here, not of the disk.",
-        ),
-        (
-            r"expected input\[(?P<n>\d+), (?P<c>\d+), (?P<h>\d+), (?P<w>\d+)\]",
-            "PyTorch reads that shape as {n} images with {c} channels of {h} x {w} pixels each.",
-        ),
-        (
-            rf"(?P<a>{_SIZE}) total capacity; (?P<b>{_SIZE}) already allocated",
-            "Of its {a} the card had {b} in use by this very program's tensors, so there is "
-            "something to let go of.",
-        ),
-        (
-            rf"total capacity of (?P<a>{_SIZE}).{{0,200}}?(?P<b>{_SIZE}) is allocated by PyTorch",
-            "Of its {a} the card had {b} in use by this very program's tensors, so there is "
-            "something to let go of.",
-        ),
-        (
-            r"(?<![\w.])(?P<key>[\w.]{1,120}): copying a param with shape "
-            r"torch\.Size\(\[(?P<a>\d+)\b.{0,60}?from "
-            r"checkpoint, the shape in current model is torch\.Size\(\[(?P<b>\d+)\b",
-            "In the last layer the first number of a shape counts the classes: {a} in the file, "
-            "{b} in the model, if {key} belongs to it.",
-        ),
-        (
-            r"shapes cannot be multiplied \((?P<n>\d+)x(?P<a>\d+) and",
-            "Of these two numbers, {n} is the batch and may be anything; {a} is the one that has "
-            "to fit.",
-        ),
-        (
-            r"input size torch\.Size\(\[(?P<a>1), ",
-            "The first number of that shape is the batch: it holds {a} image.",
-        ),
-        (
-            r"signal: (?P<a>Bus error)",
-            "{a} is what a process gets when it uses memory that cannot be had; for workers that "
-            "is nearly always the shared memory, `/dev/shm`.",
-        ),
-        (
-            r"signal: (?P<a>Killed)",
-            "{a} comes from the system itself, most often because the machine ran out of memory.",
-        ),
-        (
-            r"\bloss\w*\W{1,4}(?:\w+ ){0,4}(?P<a>2\.30\d*)\b",
-            "A loss of {a} is what pure guessing among 10 classes gives: it is the natural "
-            "logarithm of 10.",
-        ),
-        (
-            r"\bloss\w*\W{1,4}(?:\w+ ){0,4}(?P<a>4\.60\d*|4\.61)\b",
-            "A loss of {a} is what pure guessing among 100 classes gives: it is the natural "
-            "logarithm of 100.",
-        ),
-        (
-            r"\bloss\w*\W{1,4}(?:\w+ ){0,4}(?P<a>6\.9[01]\d*)\b",
-            "A loss of {a} is what pure guessing among 1000 classes gives: it is the natural "
-            "logarithm of 1000.",
-        ),
-        (
-            r"\bloss\w*\W{1,4}(?:\w+ ){0,4}(?P<a>0\.69[34]?\d*)\b",
-            "A loss of {a} is what pure guessing between 2 classes gives: it is the natural "
-            "logarithm of 2.",
-        ),
-    )
-)
+# In this order: what is special before what is general.
+ROWS = (*_FIRST, *TENSORS, *_LAST)

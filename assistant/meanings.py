@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from assistant.meaning_rows import DETAILS, ROWS, MeaningRow
+from assistant.meaning_details import DETAILS
+from assistant.meaning_form import MeaningRow
+from assistant.meaning_rows import ROWS
 from assistant.quoting import as_code, is_harmless
 from assistant.types import ExceptionText
 

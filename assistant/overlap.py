@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 
-from assistant.wording import is_plain
-
 _WORD = re.compile(r"[a-z][a-z'-]{3,}")
 _COMMON = frozenset(
     (
@@ -41,35 +39,3 @@ def find_unsupported(sentence: str, sources: str) -> str | None:
 def _stem(word: str) -> str:
     """'downloaded', 'downloads' → 'downl…': the first letters, which endings do not change."""
     return word[: max(4, len(word) - 3)] if len(word) > 5 else word[:4]
-
-
-_TERM = re.compile(r"[A-Za-z0-9_][\w.+/=-]*\w|\d")
-
-
-def shared_words(piece: str, text: str) -> tuple[str, ...]:
-    """The content words, names and numbers of `text`, as written there, that stand in `piece` in
-    any form; each once, in the order of `text`."""
-    stems = {_term(word) for word in _TERM.findall(piece)}
-    shared: dict[str, str] = {}
-    for word in _TERM.findall(text):
-        term = _term(word)
-        if term in stems and _tells(word):
-            shared.setdefault(term, word)
-    return tuple(shared.values())
-
-
-def _term(word: str) -> str:
-    plain = word.casefold()
-    return _ENDING.sub("", plain) if plain.isalpha() and len(plain) > 3 else plain
-
-
-# 'images', 'image' → 'imag'; 'downloaded' → 'download'; 'normalisation' → 'normal'
-_ENDING = re.compile(r"(?<=\w{4})(?:i[sz]ations?|ations?|ings?|ed|es|e|s)$")
-
-
-def _tells(word: str) -> bool:
-    """Whether a word means something by itself: 'image', 'conf', 'SAM', '640'; not 'is', '2'."""
-    plain = word.casefold()
-    if word.isdigit() or len(word) == 1:
-        return word.isdigit() and len(word) > 1
-    return plain not in _COMMON and (len(word) > 3 or not is_plain(plain))

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from assistant.meaning_rows import DETAILS, ROWS
+from assistant.meaning_details import DETAILS
+from assistant.meaning_rows import ROWS
 from assistant.meanings import explain_exception, explain_words
 from assistant.types import ExceptionText
 
@@ -44,7 +45,7 @@ MESSAGES = [
     (
         "RuntimeError",
         "Input type (float) and bias type (c10::Half) should be the same",
-        "the input is `float` and the weights are `c10::Half`",
+        "`c10::Half` is made on purpose: your model was converted",
     ),
     (
         "RuntimeError",
@@ -115,11 +116,27 @@ def test_a_message_is_explained_with_its_values(name: str, message: str, said: s
     ("message", "said"),
     [
         ("Input type (double) and bias type (float) should be the same", "`double` has 64 bits"),
-        ("Input type (float) and bias type (c10::Half) should be the same", "`c10::Half` has 16"),
+        ("Input type (float) and bias type (c10::Half) should be the same", "look for `.half()`"),
+        ("Input type (float) and bias type (c10::BFloat16) should be the same", "`.bfloat16()`"),
+        (
+            "size mismatch for gru.w: copying a param with shape torch.Size([192, 1]) from "
+            "checkpoint, the shape in current model is torch.Size([192, 3]).",
+            "`1` in the file and `3` in your model",
+        ),
+        (
+            "size mismatch for fc.weight: copying a param with shape torch.Size([10, 512]) from "
+            "checkpoint, the shape in current model is torch.Size([4, 512]).",
+            "`10` in the file, `4` in the model",
+        ),
         (
             "Given groups=1, weight of size [64, 3, 7, 7], expected input[32, 224, 224, 3] to have "
             "3 channels, but got 224 channels instead",
-            "`32` images with `224` channels of `224` x `3` pixels",
+            "`32` in the batch, `224` channels, `224` x `3` pixels",
+        ),
+        (
+            "Given groups=1, weight of size [64, 3, 7, 7], expected input[1, 4, 224, 224] to have "
+            "3 channels, but got 4 channels instead",
+            "and transparency",
         ),
         (
             "unable to allocate shared memory(shm) for file </t>: No space left on device (28)",
@@ -136,11 +153,21 @@ def test_what_no_row_knows_is_not_explained() -> None:
     assert explain_words("why are kernels three by three") == ()
 
 
-def test_figures_that_mean_guessing_are_explained_in_words_without_an_error() -> None:
-    text = "epoch 3: loss 2.303 accuracy 0.10"
-    (meaning,) = explain_words(text)
-    assert "`2.303` is what pure guessing among 10 classes gives" in meaning.text
-    assert text[meaning.start :].startswith("loss")
+@pytest.mark.parametrize(
+    ("given", "weights", "odd"),
+    [
+        ("float", "c10::BFloat16", "your model was converted"),
+        ("torch.cuda.FloatTensor", "torch.cuda.HalfTensor", "your model was converted"),
+        ("c10::Half", "float", "the input was converted"),
+        ("double", "float", "the odd one is the input"),
+        ("unsigned char", "float", "two steps are missing"),
+    ],
+)
+def test_it_is_told_which_side_is_the_odd_one(given: str, weights: str, odd: str) -> None:
+    message = f"Input type ({given}) and bias type ({weights}) should be the same"
+    meaning = explain_exception(ExceptionText("RuntimeError", message, 0, len(message)))
+    assert odd in meaning[0]
+    assert not ("bfloat16" in " ".join(meaning) and "Half" in message)
 
 
 def test_every_gap_of_a_row_is_a_group_that_is_always_there() -> None:

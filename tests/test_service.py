@@ -230,7 +230,7 @@ async def test_a_failing_model_is_one_line_and_the_fix_stays(error: Exception, s
     assert said in notices[0]
     assert "internals" not in notices[0]
     assert texts(events, Sentence)[0] == GOOD
-    assert len(texts(events, Sentence)) > 2, "what the model left unsaid is told"
+    assert len(texts(events, Sentence)) > 1, "what the model left unsaid is told"
     assert done(events).status == "answer"
 
 
@@ -242,7 +242,7 @@ async def test_a_model_that_is_away_is_one_line() -> None:
     silent = FakeBackend(status=BackendStatus("away"))
     assert texts(await collect(make(silent)), Notice) == []
     said = [event for event in events if isinstance(event, Sentence)]
-    assert len(said) >= 2
+    assert said
     assert all(one.citations for one in said)
     assert done(events).backend == WRITER
 

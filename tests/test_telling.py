@@ -7,15 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from assistant.excerpts import find_excerpts
 from assistant.fitting import fit_cause
 from assistant.library import load_library
-from assistant.overlap import shared_words
 from assistant.quoting import UNSHOWN, as_code, is_harmless
 from assistant.reading import read_query
 from assistant.telling import tell
 from assistant.types import Clue, Entry, Finding, Match
-from assistant.wording import plain_markdown
 from tests.course import TIMM
 
 ENTRIES = load_library(("builtin",)).entries
@@ -38,14 +35,78 @@ def said(text: str, id_: str, *findings: Finding) -> list[str]:
 # --- an error ------------------------------------------------------------------------------------
 
 
-def test_an_error_is_placed_explained_and_traced_to_one_cause() -> None:
-    cause, line, route, meaning, detail, *_ = said(CATCH, "state-dict-mismatch")
-    assert line == 'The line: `net.load_state_dict(torch.load("a.pth"))`.'
-    assert "`module.py` of `torch` (line `2643`, in `load_state_dict`)" in route
+def test_an_error_is_explained_and_traced_to_one_cause() -> None:
+    cause, meaning = said(CATCH, "state-dict-mismatch")
+    assert cause == (
+        "Of the 4 causes above it is number 1: the file has `10` classes and your model `1000`."
+    )
     assert "`fc.weight`: it has the shape `torch.Size([10, 512])` in the file" in meaning
-    assert "`10` in the file, `1000` in the model" in detail
-    assert "number 1 fits best" in cause
-    assert "`10` classes and your model `1000`" in cause
+
+
+def test_nothing_is_said_twice_and_nothing_that_the_fix_says() -> None:
+    assert said("ModuleNotFoundError: No module named 'timm'", "missing-timm") == []
+    for text, id_ in ((CATCH, "state-dict-mismatch"), (LOOP, "cnn-stuck-at-random")):
+        values = [set(re.findall(r"`([^`]{2,})`", one)) for one in said(text, id_)]
+        for place, own in enumerate(values):
+            assert own - set().union(*values[:place])
+
+
+LOOP = "10 classes, epoch 4: loss 2.303 acc 0.11, adam lr 0.1. What is wrong?"
+
+
+def test_the_persons_own_figures_come_first() -> None:
+    loss, chance, rate = said(LOOP, "cnn-stuck-at-random")
+    assert "`2.303`" in loss
+    assert "10 % of cases; you have `0.11`" in chance
+    assert "`0.1` is 100 times" in rate
+
+
+CHAIN = """Traceback (most recent call last):
+  File "/home/me/pets/registry.py", line 12, in build
+    import timm
+ModuleNotFoundError: No module named 'timm'
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "/home/me/train.py", line 7, in <module>
+    net = build("vit")
+  File "/home/me/pets/registry.py", line 14, in build
+    raise BackboneError("cannot be used") from err
+pets.registry.BackboneError: cannot be used
+"""
+
+
+def test_the_last_line_is_told_from_what_went_wrong() -> None:
+    *_, last = said(CHAIN, "missing-timm")
+    assert "`BackboneError`, only passes on" in last
+    assert "`ModuleNotFoundError`" in last
+
+
+def test_who_wants_the_package_is_named_if_it_is_another_file() -> None:
+    text = CHAIN.partition("\nThe above")[0].replace(
+        "Traceback (most recent call last):\n",
+        "Traceback (most recent call last):\n"
+        '  File "/home/me/train.py", line 2, in <module>\n    from pets import registry\n',
+    )
+    (asker,) = said(text, "missing-timm")
+    assert asker.startswith("It is `registry.py` that wants `timm`; `train.py` only leads there")
+
+
+def test_a_relative_file_is_looked_for_below_the_folder_of_the_start() -> None:
+    text = CATCH.partition("\nRuntimeError")[0] + (
+        "\nFileNotFoundError: [Errno 2] No such file or directory: 'w/sam_vit_b_01ec64.pth'"
+    )
+    lines = said(text, "sam-checkpoint-missing")
+    assert any("below `/home/me/lab`" in line for line in lines)
+    assert any("375,042,383 bytes" in line for line in lines)
+
+
+def test_a_checks_words_come_before_all_others() -> None:
+    entry = ENTRIES["yolo-empty-detections"]
+    clue = Clue(entry.id, "confirmed", "With conf=0.05 there are 3 boxes.", "confidence limit")
+    lines = said("conf=0.9 and no boxes", entry.id, Finding("yolo", "ok", "", clues=(clue,)))
+    assert lines[0] == "A check found: With conf=0.05 there are 3 boxes."
 
 
 def test_every_sentence_says_what_it_rests_on_and_the_line_holds_the_value() -> None:
@@ -55,8 +116,8 @@ def test_every_sentence_says_what_it_rests_on_and_the_line_holds_the_value() -> 
         for citation in sentence.citations:
             number = re.fullmatch(r"line (\d+) of your text", citation)
             assert number or citation in ENTRIES
-            if number and "`train.py`" in sentence.text:
-                assert "train.py" in text[int(number[1]) - 1]
+            if number and "`1000`" in sentence.text:
+                assert "1000" in text[int(number[1]) - 1]
 
 
 def test_what_a_check_confirms_comes_before_what_words_suggest() -> None:
@@ -99,35 +160,6 @@ def test_the_next_best_entry_is_named_for_when_it_does_not_help() -> None:
     assert last.citations == ("missing-lap",)
 
 
-# --- plain words ---------------------------------------------------------------------------------
-
-
-ASKED = "strict=False hides the missing keys of the fc layer, module. prefix, _orig_mod"
-
-
-def test_what_the_fix_shows_anyway_is_not_said_again() -> None:
-    assert said("What is the difference of yolov8n.pt and yolov8x.pt in mAP?", "yolov8-sizes") == []
-    entry = ENTRIES["state-dict-mismatch"]
-    shown = plain_markdown(" ".join((entry.solution, *entry.causes, entry.check)))
-    found = find_excerpts(ASKED, entry)
-    assert found
-    assert all(plain_markdown(one.text) not in shown for one in found)
-
-
-def test_excerpts_are_the_guides_own_words() -> None:
-    entry = ENTRIES["state-dict-mismatch"]
-    body = " ".join(entry.body.split())
-    assert all(one.text in body for one in find_excerpts(ASKED, entry))
-    assert find_excerpts("how do I bake bread", entry) == ()
-
-
-def test_shared_words_are_content_in_any_form() -> None:
-    assert shared_words("Downloaded images of 640 pixels", "I download the image, 640") == (
-        "download", "image", "640",
-    )  # fmt: skip
-    assert shared_words("It is not in the list", "is it in the box?") == ()
-
-
 # --- what must never be said ---------------------------------------------------------------------
 
 RISKY = [
@@ -146,7 +178,6 @@ RISKY = [
 def test_a_line_of_code_that_runs_or_fetches_something_is_not_repeated(code: str) -> None:
     text = TIMM.replace("import timm", code)
     lines = " ".join(said(text, "missing-timm"))
-    assert "The line:" not in lines
     assert not any(bad in lines for bad in ("evil", "timmm", "rm -rf", "curl", "cm0"))
 
 

@@ -26,13 +26,16 @@ from assistant.events import (
     Sentence,
     Understood,
 )
+from assistant.quoting import is_harmless
 from assistant.types import Entry, Finding, FixText, Match, Query, Status, Turn
 from assistant.web.findings import render_finding
 from assistant.web.markdown import code, escape, fence, guide_markdown, sentence_markdown
 
 SHOWN_CHARACTERS = 12_000  # of a paste; all of it is read
 SHOWN_LINES = 240
+QUOTED = 80  # characters of a cited line
 NO_TITLES: Mapping[str, str] = MappingProxyType({})
+_OWN_LINE = re.compile(r"line (\d{1,7}) of your text")
 _NOT_ANCHOR = re.compile(r"[^\w-]")  # `missing timm!` → `missing-timm-`
 
 CONFIDENCE_WORDS = ((0.85, "very strong"), (0.65, "strong"), (0.45, "fair"), (0.0, "weak"))
@@ -227,24 +230,41 @@ def _tailoring(answer: Answer, titles: Mapping[str, str]) -> str:
     text = " ".join(_sentence(one, sources) for one in answer.sentences)
     if answer.fix is None:
         return text
-    listed = (
-        "; ".join(
-            f"[{place}] {escape(names.get(id_, id_))}" for place, id_ in enumerate(sources, start=1)
-        )
-        .replace("[", "\\[")
-        .replace("]", "\\]")
+    listed = "; ".join(
+        f"\\[{place}\\] {_bracketless(names.get(id_, id_))}{_quote(id_, answer.query)}"
+        for place, id_ in enumerate(sources, start=1)
     )
     writer = f"*Written by {escape(answer.backend)}; checked against the guide and your paste.*"
     parts = [f"#### For your case\n\n{text}", f"Sources: {listed}." if listed else ""]
     return "\n\n".join(part for part in (*parts, writer if answer.backend else "") if part)
 
 
+def _bracketless(text: str) -> str:
+    return escape(text).replace("[", "\\[").replace("]", "\\]")
+
+
+def _quote(id_: str, query: Query | None) -> str:
+    """The cited line of the reader's own text, so that nobody has to count lines."""
+    cited = _OWN_LINE.fullmatch(id_)
+    lines = query.text.split("\n") if cited and query is not None else []
+    number = int(cited[1]) if cited else 0
+    line = lines[number - 1].strip() if 0 < number <= len(lines) else ""
+    if len(lines) < 2 or not line or not is_harmless(line):
+        return ""
+    return f", {code(line if len(line) <= QUOTED else f'{line[: QUOTED - 1]}…')}"
+
+
 def _sentence(sentence: Sentence, sources: list[str]) -> str:
-    """A sentence with links to what it rests on; page.js scrolls there (`#cite-…`)."""
-    links = "".join(
-        f" [\\[{sources.index(id_) + 1}\\]](#cite-{_anchor(id_)})" for id_ in sentence.citations
-    )
+    """A sentence with links to what it rests on; page.js scrolls there (`#cite-…`). A line of the
+    reader's own text is quoted in the list instead."""
+    links = "".join(_reference(id_, sources.index(id_) + 1) for id_ in sentence.citations)
     return f"{sentence_markdown(sentence.text)}{links}"
+
+
+def _reference(id_: str, place: int) -> str:
+    if id_.endswith("your text"):
+        return f" \\[{place}\\]"
+    return f" [\\[{place}\\]](#cite-{_anchor(id_)})"
 
 
 def _anchor(id_: str) -> str:

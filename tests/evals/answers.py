@@ -52,6 +52,7 @@ _FILLERS = frozenset(
     "the a an it them this that in into on to from for with again anything something your and or "
     "only first package packages file files dataset libraries library image images".split()
 )
+_FIGURE = re.compile(r"\d+(?:\.\d+)?")  # the rows that compute them have tests of their own
 _WORD = re.compile(r"[A-Za-z0-9_][\w.:/=+-]*\w")
 
 
@@ -76,14 +77,15 @@ class Count:
     seconds: float = 0.0
     invented: list[str] | None = None
 
-    def add(self, case: Case, kept: Sequence[str], dropped: int) -> None:
-        """Count one answer."""
+    def add(self, case: Case, kept: Sequence[str], dropped: int, *, computed: bool = False) -> None:
+        """Count one answer; of fixed sentences, which compute, bare figures are no invention."""
         self.answers += 1
         self.sentences += len(kept)
         self.dropped += dropped
         self.one += bool(kept)
         self.two_values += sum(names_value(text, case.query) for text in kept) >= 2
         found = [item for text in kept for item in find_invented(text, case)]
+        found = [item for item in found if not (computed and _FIGURE.fullmatch(item))]
         self.invented = (self.invented or []) + [f"{case.id}: {item}" for item in found]
 
     def line(self, name: str) -> str:
@@ -176,17 +178,20 @@ def measure_fixed(cases: Iterable[Case]) -> dict[str, Count]:
         kept = [sentence.text for sentence in tell(case.query, case.entry)]
         kind = "… with an exception" if case.query.exception else "… plain words"
         for name in ("fixed sentences", kind):
-            counts[name].add(case, kept, 0)
+            counts[name].add(case, kept, 0, computed=True)
             counts[name].seconds += time.perf_counter() - start
     return counts
 
 
 def write_pairs(cases: Sequence[Case], folder: Path, *, most: int = 50, seed: int = 7) -> None:
     """For a reviewer: the fix as it stands beside the tailored one, in a shuffled order; which is
-    which stands in key.json, to be opened afterwards."""
+    which stands in key.json, to be opened afterwards. Where nothing is said of this text, the two
+    are the same and there is nothing to compare: such cases are left out, and counted."""
     chance, key = random.Random(seed), {}
     folder.mkdir(parents=True, exist_ok=True)
-    for case in chance.sample(list(cases), min(most, len(cases))):
+    speaking = [case for case in cases if _is_tailored(case)]
+    print(f"{len(cases) - len(speaking)} of {len(cases)} answers are the plain fix alone")
+    for case in chance.sample(speaking, min(most, len(speaking))):
         told = "\n".join(one.text for one in tell(case.query, case.entry))
         texts = {
             "plain": build_fix(case.entry).text,
@@ -198,6 +203,11 @@ def write_pairs(cases: Sequence[Case], folder: Path, *, most: int = 50, seed: in
         body = "\n\n".join(f"## {side}\n\n{texts[kind]}" for side, kind in both)
         (folder / f"{case.id}.md").write_text(f"# Asked\n\n{case.query.text}\n\n{body}\n", "utf-8")
     (folder / "key.json").write_text(json.dumps(key, indent=1), "utf-8")
+
+
+def _is_tailored(case: Case) -> bool:
+    same = build_fix(case.entry).text == build_fix(case.entry, case.query).text
+    return bool(tell(case.query, case.entry)) or not same
 
 
 def main() -> None:

