@@ -118,8 +118,11 @@ class HybridRetriever:
     def search(self, query: Query) -> Retrieval:
         """The fused result; the lexical one where there is no encoder, or nothing for it to decide:
         of 216 cases with an exact signature it never changed the first entry (2026-11-27)."""
-        fast = self.fast(query)
-        return fast if fast.exact else self._decide(query, self._look(query, dense=True))
+        if max(self._support(query_signatures(query)).values(), default=0.0) >= 1.0:
+            fast = self.fast(query)
+            if fast.exact:
+                return fast
+        return self._decide(query, self._look(query, dense=True))
 
     def first_and_features(self, query: Query, *, dense: bool) -> tuple[str, Features]:
         """The first entry and what the calibration sees of it (for fitting the calibration)."""
