@@ -17,7 +17,8 @@ from typing import Any
 from assistant.bench.samples import write_samples
 from assistant.bench.weights import write_weights
 from assistant.errors import UsageError
-from assistant.probes.collector import Collector
+from assistant.probes.collector import Collector, Failure
+from assistant.probes.document import Document, get_error, get_section
 from assistant.probes.registry import PROBES
 from assistant.probes.row import Probe
 from assistant.render import render_markdown_table
@@ -69,12 +70,15 @@ def time_probes(
         weights, without = write_weights(
             folder, {row.id for row in rows}, image=Path(files["image"]["image"])
         )
-        timed = tuple(
-            _time(row, place, files | weights, collector=collector, runs=runs, clock=clock)
-            for row in rows
-            if row.id not in missing | without
-        )
-    return ProbeTimes(timed, missing | without)
+        missing |= without
+        timed = []
+        for row in (row for row in rows if row.id not in missing):
+            found = _time(row, place, files | weights, collector=collector, runs=runs, clock=clock)
+            if isinstance(found, ProbeTime):
+                timed.append(found)
+            else:
+                missing[row.id] = found
+    return ProbeTimes(tuple(timed), missing)
 
 
 def _time(
@@ -85,17 +89,33 @@ def _time(
     collector: Collector,
     runs: int,
     clock: Callable[[], float],
-) -> ProbeTime:
+) -> ProbeTime | str:
+    """The times, or why the row could not do its work: what ends at once is not fast."""
     whole, bare = [], []
     for _ in range(1 if row.alone or row.network else runs):
         start = clock()
-        collector.start_bare(place, torch=row.torch)
+        started = collector.start_bare(place, torch=row.torch)
         bare.append(clock() - start)
+        if started.returncode != 0:
+            return "torch can't be imported there" if row.torch else "that Python does not start"
         start = clock()
-        collector.collect(place, [row], values=samples, folder=place.folder)
+        document, _ = collector.collect(place, [row], values=samples, folder=place.folder)
         whole.append(clock() - start)
+        if reason := _find_fault(row, document, place, given=row.id in samples):
+            return reason
     times = statistics.median(whole), statistics.median(bare)
     return ProbeTime(row.id, *times, needs_torch=row.torch)
+
+
+def _find_fault(row: Probe, document: Document | Failure, place: Target, *, given: bool) -> str:
+    """Why the run was none, '' if it was one. A row with a file of ours must have read it."""
+    if isinstance(document, Failure):
+        return document.summary
+    section = get_section(document, "rows", row.id)
+    if not section or get_error(section):
+        return get_error(section) if section else "nothing was collected"
+    finding = row.read(section, where=place.label)
+    return finding.summary if given and finding.status in ("no_data", "refused") else ""
 
 
 def bench_json(times: ProbeTimes) -> dict[str, Any]:
