@@ -90,6 +90,25 @@ def test_a_look_alike_is_not_answered_by_the_module_guide(
     assert not (fast.exact and _is_of_the_module(library, fast))
 
 
+# (text that no entry answers, what answers it nevertheless): move a row to look-alikes.txt once right
+KNOWN_WRONG = [
+    ("IoU = nan for class 7, that class is in no val image at all (0/0)", "iou-zero"),
+    ("TypeError: Expected state_dict to be dict-like, got <class 'str'>.", "state-dict-mismatch"),
+    ("why do the patch tokens of a ViT need a position embedding", "cls-token"),
+    (
+        "Fine-tuning went great on my six classes, but now the net no longer knows the thousand old "
+        "ImageNet classes",
+        "transfer-learning-not-improving",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "actual"), KNOWN_WRONG)
+def test_known_wrong(retriever: Retriever, text: str, actual: str) -> None:
+    found = retriever.search(read_query(text))
+    assert (found.matches[0].id, found.status != "abstain") == (actual, True)
+
+
 def _is_of_the_module(library: Library, found: Retrieval) -> bool:
     return Path(library.entries[found.matches[0].id].file).name.startswith("module")
 
