@@ -90,14 +90,14 @@ def test_a_look_alike_is_not_answered_by_the_module_guide(
     assert not (fast.exact and _is_of_the_module(library, fast))
 
 
-# (text that no entry answers, what answers it nevertheless): move a row to look-alikes.txt once right
+# (text that no entry answers, what does answer it); once right, a row of look-alikes.txt
 KNOWN_WRONG = [
     ("IoU = nan for class 7, that class is in no val image at all (0/0)", "iou-zero"),
     ("TypeError: Expected state_dict to be dict-like, got <class 'str'>.", "state-dict-mismatch"),
     ("why do the patch tokens of a ViT need a position embedding", "cls-token"),
     (
-        "Fine-tuning went great on my six classes, but now the net no longer knows the thousand old "
-        "ImageNet classes",
+        "Fine-tuning went great on my six classes, but now the net no longer knows the old "
+        "thousand of ImageNet",
         "transfer-learning-not-improving",
     ),
 ]
