@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+
 import pytest
 from fastapi import FastAPI
 
@@ -78,3 +81,24 @@ def test_a_port_in_use_is_said_with_what_to_do():
 def test_an_address_of_another_machine_is_said():
     with pytest.raises(ServeError, match="not an address of this machine"):
         bind("192.0.2.1", 0)
+
+
+def test_a_stream_is_not_held_back_for_acknowledgements() -> None:
+    """Nagle's algorithm is off on every connection: it made each answer 40 ms later."""
+
+    async def connect() -> int:
+        seen: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = writer.get_extra_info("socket")
+            seen.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listener = bind("127.0.0.1", 0)
+        async with await asyncio.start_server(accepted, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            option = await asyncio.wait_for(seen, 10)
+            writer.close()
+            return option
+
+    assert asyncio.run(connect()) == 1
