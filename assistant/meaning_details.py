@@ -28,12 +28,14 @@ DETAILS: tuple[MeaningRow, ...] = tuple(
         (
             r"(?:type|dtype:?|got|found|and) \(?(?P<a>(?:c10::)?Half|"
             r"torch\.(?:cuda\.)?HalfTensor)\b",
-            "{a} (float16) is never there by itself: look for `.half()` or autocast in your code.",
+            "{a} (float16) is never there by itself: `.half()`, or a number format given when the "
+            "model was loaded, made it so.",
         ),
         (
             r"(?:type|dtype:?|got|found|and) \(?(?P<a>(?:c10::)?BFloat16|"
             r"torch\.(?:cuda\.)?BFloat16Tensor)\b",
-            "{a} is never there by itself: look for `.bfloat16()` or autocast in your code.",
+            "{a} is never there by itself: `.bfloat16()`, or a number format given when the model "
+            "was loaded, made it so.",
         ),
         (
             r"unable to allocate shared memory.{0,200}(?P<a>No space left on device)",

@@ -33,12 +33,7 @@ def _short(text: str, body: str) -> Remark | None:
     wanted = as_code(f"{found[1]} {found[2]}iB")
     had = as_code("0 bytes" if found[5] else f"{found[3]} {found[4]}iB")
     said = f"{wanted} were asked for and {had} free, so only this one step was {much} short"
-    more = (
-        "; freeing one old tensor or a slightly smaller batch may do"
-        if missing < 256
-        else ", and the next would want more"
-    )
-    return Remark(f"{said}{more}.", found.start())
+    return Remark(f"{said}, and the next would want more.", found.start())
 
 
 _HELD = re.compile(
@@ -105,11 +100,11 @@ def _nth_run(text: str, body: str) -> Remark | None:
     if found is None or not _FULL.search(text):
         return None
     place = _PLACES[found["a"].lower()]
-    before = "the first is" if place == 2 else f"the {place - 1} before are"
+    before = "the first one" if place == 2 else f"the {place - 1} before"
     said = (
         f"That the {as_code(found['a'])} no longer fits while those before it did says that "
-        f"{before} still in memory: inside the loop their names live on until they are assigned "
-        "again, and for a moment old and new are there together."
+        f"something of {before} is still in memory: a list of results or the output of a cell may "
+        "keep it, while a name that is assigned again keeps the last one only."
     )
     return Remark(said, found.start())
 
@@ -159,8 +154,8 @@ def _working_size(text: str, body: str) -> Remark | None:
     size = 1 << (fits.bit_length() - 1)
     said = (
         f"By the guide's table a ResNet-50 at 224 pixels needs {known[2]} GiB for {known[1]} "
-        f"pictures; with a quarter to spare, {as_code(f'{card[1]} GB')} take about {size}. Start "
-        "there and halve it if the memory is full."
+        f"pictures; so counted, with a quarter to spare, {as_code(f'{card[1]} GB')} take about "
+        f"{size}. Start there and halve it if the memory is full."
     )
     return Remark(said, card.start())
 
@@ -222,8 +217,8 @@ def _several(text: str, body: str) -> Remark | None:
     if not 2 <= len(names) <= 8:
         return None
     said = (
-        f"Not one package is missing but {len(names)}: {', '.join(names)}. Several at once often "
-        "mean that the program runs in another Python than the one that was set up for it."
+        f"Not one package is missing but {len(names)}: {', '.join(names)}. If they were "
+        "installed once, the program runs in another Python than the one that has them."
     )
     return Remark(said, found[0].start())
 

@@ -137,7 +137,7 @@ def _big_picture(text: str, body: str) -> Remark | None:
     said = (
         f"SAM shrinks every picture to 1024 pixels on the longer side, so your {as_code(found[0])} "
         f"costs the encoder nothing extra; only the finished masks have its {pixels:.1f} million "
-        "pixels each. With one image the size of the model decides."
+        "pixels each."
     )
     return Remark(said, found.start())
 
@@ -284,7 +284,7 @@ ROWS: tuple[RemarkRow, ...] = (
         say(
             r"Expected size 1 but got size (?P<a>[2-9]|\d\d)\b",
             "The {a} in the message is a number of prompts: {a} boxes came where `predict` takes "
-            "one. Call it once for each.",
+            "one.",
         ),
     ),
     row(
