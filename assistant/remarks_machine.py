@@ -217,8 +217,8 @@ def _several(text: str, body: str) -> Remark | None:
     if not 2 <= len(names) <= 8:
         return None
     said = (
-        f"Not one package is missing but {len(names)}: {', '.join(names)}. If they were "
-        "installed once, the program runs in another Python than the one that has them."
+        f"Not one package is missing but {len(names)}: {', '.join(names)}. If you have "
+        "them all, the program runs in another Python than the one that has them."
     )
     return Remark(said, found[0].start())
 

@@ -116,7 +116,10 @@ def test_a_message_is_explained_with_its_values(name: str, message: str, said: s
     ("message", "said"),
     [
         ("Input type (double) and bias type (float) should be the same", "`double` has 64 bits"),
-        ("Input type (float) and bias type (c10::Half) should be the same", "`.half()`, or a number format"),
+        (
+            "Input type (float) and bias type (c10::Half) should be the same",
+            "`.half()`, or a number format",
+        ),
         ("Input type (float) and bias type (c10::BFloat16) should be the same", "`.bfloat16()`"),
         (
             "size mismatch for gru.w: copying a param with shape torch.Size([192, 1]) from "
