@@ -97,7 +97,7 @@ SAID = [
     ("gpu-memory-reset", "nvidia-smi shows 14 GB", "The `14 GB` in nvidia-smi"),
     ("gpu-memory-reset", "Tried to allocate 2.00 GiB. GPU 0 has 512.00 MiB free",
      "1.5 GiB short"),
-    ("clear-gpu-memory", "at the second it is out of memory", "something of the first one is still in memory"),
+    ("clear-gpu-memory", "at the second it is out of memory", "of the first one is still"),
     ("dataloader-hang", "/dev/shm 64M, batch_size=64", "takes 37 MiB"),
     ("dataloader-hang", "num_workers=0 works", "your paths and pictures are all right"),
     ("batch-size", "my card has 24 GB", "take about 256"),
