@@ -303,7 +303,7 @@ def test_a_check_can_be_pressed_once_the_page_may_run_it(page, serve):
             return super().targets()
 
     fake = Slow()
-    page.goto(serve(fake))
+    page.goto(serve(fake, model_queue=8))  # a server of its own
     expect(button(page, "GPU")).to_be_disabled()
     looked.set()
     button(page, "GPU").click()  # waits until it can be pressed
