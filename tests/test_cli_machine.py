@@ -138,7 +138,9 @@ def test_a_cell_is_printed_for_where_we_cannot_look() -> None:
 
 def test_bench_prints_the_ratio_to_a_bare_start(lab: str) -> None:
     done = run("bench", "probes", "--target", "lab", "--runs", "1", "--json", targets=lab)
-    rows = shape(done)["rows"]
-    assert {"gpu", "memory", "packages", "environment"} <= {row["id"] for row in rows}
+    found = shape(done)
+    rows, missing = found["rows"], {row["id"]: row["reason"] for row in found["missing"]}
+    assert {"memory", "packages", "environment"} <= {row["id"] for row in rows}
+    assert missing["gpu"] == "torch can't be imported there"
     assert all(row["ratio"] > 0 for row in rows)
     assert sys.executable not in out(done)

@@ -64,11 +64,16 @@ def time_probes(
     """
     place = _find(prober, target)
     missing = {row.id: "a cell, which runs in a notebook" for row in rows if row.cell}
+    heavy = [row.id for row in rows if row.torch]
+    if heavy and collector.start_bare(place, torch=True).returncode != 0:
+        missing |= dict.fromkeys(heavy, "torch can't be imported there")
     with tempfile.TemporaryDirectory(prefix="assistant-bench-") as name:
         folder = Path(name)
         files = write_samples(folder)
         weights, without = write_weights(
-            folder, {row.id for row in rows}, image=Path(files["image"]["image"])
+            folder,
+            {row.id for row in rows if row.id not in missing},
+            image=Path(files["image"]["image"]),
         )
         missing |= without
         timed = []
@@ -97,7 +102,7 @@ def _time(
         started = collector.start_bare(place, torch=row.torch)
         bare.append(clock() - start)
         if started.returncode != 0:
-            return "torch can't be imported there" if row.torch else "that Python does not start"
+            return "that Python does not start"
         start = clock()
         document, _ = collector.collect(place, [row], values=samples, folder=place.folder)
         whole.append(clock() - start)
