@@ -140,10 +140,8 @@ class Assistant:
         answer = Progress(started, query, conversation)
         answer.mark("read")
         if probe is not None:
-            began = time.perf_counter()
-            async for event in self._checking.run(answer, [probe], target, parameters or {}):
+            async for event in self._press(answer, probe, target, parameters or {}):
                 yield event
-            answer.mark("probe", began)
             if query.kind == "empty":
                 async for event in self._join_last(answer):
                     yield event
@@ -178,6 +176,15 @@ class Assistant:
         async for event in self._explaining.explain(answer, speak=explain):
             yield event
         yield self._done(answer)
+
+    async def _press(
+        self, answer: Progress, probe: str, target: str | None, parameters: Mapping[str, str]
+    ) -> AsyncIterator[Event]:
+        """Run the one probe that was asked for."""
+        began = time.perf_counter()
+        async for event in self._checking.run(answer, [probe], target, parameters):
+            yield event
+        answer.mark("probe", began)
 
     async def aclose(self) -> None:
         """Cancel everything that is going on and free the model."""
