@@ -37,6 +37,7 @@ from assistant.verified import load_verified
 if TYPE_CHECKING:
     import numpy as np
 
+    from assistant.encoders import SentenceEncoder
     from assistant.history import History
     from assistant.retrieval import HybridRetriever
 
@@ -101,7 +102,7 @@ def build_retriever(settings: Settings) -> BuildRetriever:
     return make
 
 
-def build_search(settings: Settings) -> tuple[HybridRetriever, Encoder, np.ndarray]:
+def build_search(settings: Settings) -> tuple[HybridRetriever, SentenceEncoder, np.ndarray]:
     """The retriever, its encoder, and the vectors of the entries [n, dim] as a plain search has
     them (title and text, one vector each)."""
     from assistant.encoders import SentenceEncoder
@@ -294,9 +295,11 @@ def prepare_environment(environment: MutableMapping[str, str]) -> None:
 
     No telemetry and no update checks. Threads that wait for work sleep instead of spinning: beside
     another busy process (a training run, say) one query took 0.49 s to encode with spinning threads
-    and 0.025 s without (2 cores, 2026-11-22).
+    and 0.025 s without (2 cores, 2026-11-22). NumPy's OpenBLAS spins all the same: with two of its
+    threads one query took 36 ms on a busy machine, with one 18 ms (2026-11-27).
     """
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    environment.setdefault("OPENBLAS_NUM_THREADS", "1")
     environment.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     environment.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     environment.setdefault("TRANSFORMERS_VERBOSITY", "error")

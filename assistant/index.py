@@ -39,7 +39,9 @@ class PassageIndex:
 
         Beyond `limit` passages only the `limit` nearest are computed; the others are 0.
         """
-        count = min(limit, self.vectors.shape[0])
+        if self.vectors.shape[0] <= limit:  # all of them, so nothing has to be sorted
+            return _all_cosines(vectors, self.vectors)
+        count = limit
         scores, rows = self._index.search(np.ascontiguousarray(vectors, np.float32), count)
         full = np.zeros((vectors.shape[0], self.vectors.shape[0]), dtype=np.float32)
         found = rows >= 0  # an approximate index may find fewer
@@ -101,6 +103,13 @@ def make_index(vectors: np.ndarray, *, approximate: bool = True) -> faiss.Index:
     index.add(vectors)
     index.nprobe = max(1, cells // 16)
     return index
+
+
+def _all_cosines(vectors: np.ndarray, passages: np.ndarray) -> np.ndarray:
+    found = faiss.pairwise_distances(
+        np.ascontiguousarray(vectors, np.float32), passages, faiss.METRIC_INNER_PRODUCT
+    )
+    return np.asarray(found, dtype=np.float32)
 
 
 def _encode(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from assistant.encoders import SentenceEncoder
 from assistant.errors import CacheError, EncoderError
@@ -78,6 +79,22 @@ def test_changing_one_passage_encodes_only_that(real: SentenceEncoder, tmp_path:
     assert encoder.encoded == ["the kernel has died"]
     assert second.fingerprint != first.fingerprint
     assert np.array_equal(second.vectors[[0, 2]], first.vectors[[0, 2]])
+
+
+def test_a_short_text_takes_one_thread_and_leaves_the_number_as_it_was(
+    real: SentenceEncoder,
+) -> None:
+    before, seen = torch.get_num_threads(), []
+    model = real._load()
+    hook = model.register_forward_pre_hook(lambda *_: seen.append(torch.get_num_threads()))
+    try:
+        short = real.encode(["a short one"])
+        real.encode(["a long one " * 60])
+    finally:
+        hook.remove()
+    assert seen == [1, before]
+    assert torch.get_num_threads() == before
+    assert np.allclose(short, real.encode_plainly(["a short one"]), atol=1e-6)
 
 
 def test_the_encoders_vectors_are_what_they_were(real: SentenceEncoder) -> None:

@@ -80,3 +80,14 @@ def test_one_passage_and_passages_without_words() -> None:
     assert build_lexical(["timm"]).cosines("timm") == pytest.approx([1], abs=1e-5)
     index = build_lexical(["?!", "timm is missing"])
     assert index.bm25("timm").argmax() == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [*PASSAGES, "timm timm timm is missing", "nothing known: qqq", "没有模块 x", "", " \x00"],
+)
+def test_a_row_is_what_the_vectorizers_make(text: str) -> None:
+    index = build_lexical(PASSAGES)
+    plain = [view.transform([text]).toarray()[0] for view in (index._words, index._characters)]
+    wanted = np.concatenate(plain) * 0.5**0.5
+    assert np.allclose(index._row(text).toarray()[0], wanted, atol=1e-6)

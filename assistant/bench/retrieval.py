@@ -18,7 +18,6 @@ from assistant.index import make_index
 from assistant.reading import read_query
 from assistant.render import render_markdown_table
 from assistant.retrieval import HybridRetriever
-from assistant.types import Encoder
 
 SIZES = (50, 1_000, 10_000, 100_000)  # entries
 PASSAGES = 3  # of an entry without phrases: title, symptom, explanation
@@ -58,14 +57,15 @@ class SizeTime:
 
 def time_pastes(
     retriever: HybridRetriever,
-    encoder: Encoder,
+    encode: Callable[[Sequence[str]], np.ndarray],
     vectors: np.ndarray,
     *,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[PasteTime, ...]:
-    """Time three kinds of paste; `vectors` [n, dim] are what the plain pipeline searches."""
+    """Time three kinds of paste; the plain pipeline is `encode`, then a search in `vectors`
+    [n, dim]."""
     index = make_index(vectors)
-    encoder.encode(["once, to load"])
+    encode(["once, to load"])
     retriever.search(read_query("once, to load"))
     found = []
     for kind, make in _KINDS.items():
@@ -73,7 +73,7 @@ def time_pastes(
         for number in range(_PASTES):
             text = make(number)
             start = clock()
-            index.search(encoder.encode([text]), 5)
+            index.search(encode([text]), 5)
             plain.append(clock() - start)
             start = clock()
             query = read_query(text)

@@ -49,7 +49,7 @@ def bench_retrieval(as_json: JsonOption = False) -> None:
 
     prepare_environment(os.environ)
     retriever, encoder, vectors = build_search(read_settings())
-    figures = time_pastes(retriever, encoder, vectors), time_sizes(), time_reading()
+    figures = time_pastes(retriever, encoder.encode_plainly, vectors), time_sizes(), time_reading()
     if as_json:
         print_json(retrieval_json(*figures))
     else:
