@@ -160,11 +160,12 @@ def file_stamp(names: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
 
 
 def load_phrases() -> tuple[Phrase, ...]:
-    """The shipped texts in many people's words, the ones that no entry answers (id ''), and what
-    the shipped entries are about: beside another guide of the module they speak for the entry of
-    the same id, and for abstaining where that guide has none."""
+    """The shipped texts in many people's words, written for an entry or asked by somebody; those
+    that no entry answers (id ''); and what the shipped entries are about: beside another guide of
+    the module they speak for the entry of the same id, and for abstaining where that has none."""
     folder = _knowledge_folder()
-    phrases = [Phrase(row["id"], row["text"]) for row in _json_lines(folder / "phrases.jsonl")]
+    rows = (*_json_lines(folder / "phrases.jsonl"), *_json_lines(folder / "asked.jsonl"))
+    phrases = [Phrase(row["id"], row["text"]) for row in rows]
     phrases.extend(Phrase("", row["text"]) for row in _json_lines(folder / "decoys.jsonl"))
     for path in _markdown_in(folder):
         for entry in read_guide(path).entries:
