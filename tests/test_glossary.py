@@ -13,6 +13,7 @@ from assistant.glossary import LANGUAGES, gloss
 from assistant.reading import read_query
 
 ROOT = Path(__file__).parents[1]
+QUOTED = re.compile(r'"[^"]*"')
 PLAIN_ENGLISH = re.compile(
     r"\b(?:the|my|and|what|does|how|why|i|this|when|to|is|it)\b", re.IGNORECASE
 )
@@ -20,6 +21,7 @@ PLAIN_ENGLISH = re.compile(
 
 def _is_english(text: str) -> bool:
     """Told without the module: letters of English, and its commonest words among the words."""
+    text = QUOTED.sub("", text)
     words, common = text.split(), PLAIN_ENGLISH.findall(text)
     only_ascii = all(letter.isascii() for letter in text if letter.isalpha())
     enough = len({word.lower() for word in common}) >= 2 and len(common) >= 0.12 * len(words)
