@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,14 +45,14 @@ def test_no_english_text_is_touched() -> None:
 @pytest.mark.parametrize(
     ("text", "language", "words"),
     [
-        ("Der Trainingsverlust fällt nicht", "German", "training loss falls not"),
+        ("Der Trainingsverlust fällt nicht", "German", "training loss decreases not"),
         ("La précision n'augmente pas", "French", "precision rises not"),
         ("la perdida no baja y la memoria esta llena", "Spanish", "loss memory full"),
         ("os pesos não são do mesmo tipo", "Portuguese", "weights not same type"),
         ("la maschera è vuota, perché?", "Italian", "mask empty why"),
-        ("сеть не учится, точность низкая", "Russian", "network learn accuracy low"),
+        ("сеть не учится, точность низкая", "Russian", "network does not learn accuracy low"),
         ("学习率太大了吗", "Chinese", "learning rate"),
-        ("損失が下がりません", "Japanese", "loss falls not"),
+        ("損失が下がりません", "Japanese", "loss decreases not"),
     ],
 )
 def test_each_language_is_told_and_read(text: str, language: str, words: str) -> None:
@@ -93,3 +94,25 @@ def test_nothing_that_is_typed_raises(text: str) -> None:
     read = gloss(text)
     assert read.language in {None, *LANGUAGES}
     assert read.text.count("\n") == text.count("\n")
+
+
+@pytest.mark.parametrize(
+    "piece", ["Der Verlust fällt nicht. ", "损失不下降，", "a-é'n ", "Lernratenlernraten"]
+)
+def test_the_steps_grow_with_the_length_only(piece: str) -> None:
+    def steps(times: int) -> int:
+        count = 0
+
+        def tick(*_: object) -> None:
+            nonlocal count
+            count += 1
+
+        sys.setprofile(tick)
+        try:
+            gloss(piece * times)
+        finally:
+            sys.setprofile(None)
+        return count
+
+    steps(400)  # words are looked up once
+    assert steps(400) < 4.4 * steps(100) + 200
