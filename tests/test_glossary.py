@@ -116,3 +116,19 @@ def test_the_steps_grow_with_the_length_only(piece: str) -> None:
 
     steps(400)  # words are looked up once
     assert steps(400) < 4.4 * steps(100) + 200
+
+
+@pytest.mark.parametrize(
+    ("text", "notices"),
+    [
+        (
+            "Warum fällt der Verlust nicht?",
+            ("Read as German, word by word. The answer is in English.",),
+        ),
+        ("why does the loss not fall?", ()),
+        ("hola", ()),
+        ("ModuleNotFoundError: No module named 'lap'", ()),
+    ],
+)
+def test_the_reader_is_told_how_the_text_was_read(text: str, notices: tuple[str, ...]) -> None:
+    assert read_query(text).notices == notices
