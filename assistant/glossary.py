@@ -250,7 +250,7 @@ def _word(language: str, plain: str) -> str | None:
     if language == "German":
         return _german(plain, tongue) or _german(_UMLAUT.sub(r"\1", plain), tongue)
     for size in range(len(plain) - 1, 1, -1):
-        if len(plain) - size > min(_FORM, size - 1):
+        if len(plain) - size > min(_FORM, size if language == "Russian" else size - 1):
             return None
         if english := tongue.stems.get(plain[:size]):
             return english
