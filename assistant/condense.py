@@ -1,5 +1,6 @@
 """What of a query is compared with the knowledge: the person's words and the exception.
 
+The person's words are read in English, whatever language they are in; the exception is as it is.
 Library frames say where, not what; lines that a program printed by the dozen say nothing once they
 have been seen. It refuses to know what the text is compared with.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from assistant.glossary import gloss
 from assistant.lines import line_forms
 from assistant.types import Query
 
@@ -28,12 +30,13 @@ _LETTERS = re.compile(r"[^\W\d_]{2,}")
 
 
 def search_text(query: Query) -> str:
-    """Return the person's words and the exception that explains the failure, without the rest."""
+    """Return the person's words in English and the exception that explains the failure."""
     exception = query.exception
     if exception is None:
-        return _head_and_tail(condense(query.text), _TEXT)
+        return gloss(_head_and_tail(condense(query.text), _TEXT)).text
     last = f"{exception.name.rpartition('.')[2]}: {exception.message}"[:_MESSAGE]
-    return f"{_head_and_tail(condense(query.words), _WORDS)}\n{last}".strip()
+    words = gloss(_head_and_tail(condense(query.words), _WORDS)).text
+    return f"{words}\n{last}".strip()
 
 
 def condense(text: str) -> str:

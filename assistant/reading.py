@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from assistant.facts import find_facts
+from assistant.glossary import gloss
 from assistant.inputs import CleanText, clean_text
 from assistant.lines import Lines, prompt_end
 from assistant.redact import redact
@@ -47,15 +48,22 @@ def read_query(raw: str | CleanText) -> Query:
     text = redact(unwrap(clean.text)).strip("\n")
     exceptions = parse_exceptions(text)
     cause = pick_cause(text, exceptions)
+    kind, words = _kind(text, exceptions), _words(text, exceptions)
     return Query(
         text=text,
-        kind=_kind(text, exceptions),
-        words=_words(text, exceptions),
+        kind=kind,
+        words=words,
         exceptions=exceptions,
         cause=cause,
         facts=find_facts(text, exceptions, cause=cause),
-        notices=clean.notices,
+        notices=(*clean.notices, *_language(kind, words)),
     )
+
+
+def _language(kind: QueryKind, words: str) -> tuple[str, ...]:
+    """Say that words of another language are read one by one, so that nobody expects more."""
+    told = None if kind == "smalltalk" else gloss(words[:_TOLD]).language
+    return (f"Read as {told}, word by word. The answer is in English.",) if told else ()
 
 
 def _kind(text: str, exceptions: tuple[ExceptionText, ...]) -> QueryKind:
@@ -71,6 +79,7 @@ def _kind(text: str, exceptions: tuple[ExceptionText, ...]) -> QueryKind:
     return "log" if len(_LOG_LINE.findall(stripped)) >= 2 else "text"
 
 
+_TOLD = 700  # characters that tell the language
 _HEAD, _TAIL = 300, 700  # lines
 _MACHINE_LINE = re.compile(
     r"^\s*(?:File \"|Traceback|\^|~|-{3,}|={3,}|\.{3}|[│╭╰┃]|>>>|\$ |In \[|\d+\s|-+>|"
