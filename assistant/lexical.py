@@ -21,6 +21,10 @@ _WORD = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d+)?|[\u4e00-\u9fff]")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 # words as the TF-IDF view sees them; a guide in another script is taken apart at its spaces
 _TERM = r"[A-Za-z_]\w+|\d+|[\u4e00-\u9fff]"
+# Among so many passages, pieces of words that more than this share of them has tell nothing (equal
+# right answers on 1,400 texts, 2026-11-27) and cost half the time of a comparison.
+_MANY = 1_000
+_COMMON = 0.03
 _HALF = np.float32(0.5) ** 0.5
 _STOP = frozenset(
     (
@@ -98,9 +102,14 @@ def build_lexical(passages: Sequence[str]) -> LexicalIndex:
     words = TfidfVectorizer(
         ngram_range=(1, 2), sublinear_tf=True, token_pattern=terms, dtype=np.float32
     )
-    rare = 2 if len(passages) > 20 else 1
+    many = len(passages) > _MANY
     characters = TfidfVectorizer(
-        analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=rare, dtype=np.float32
+        analyzer="char_wb",
+        ngram_range=(2, 5),
+        sublinear_tf=True,
+        min_df=2 if len(passages) > 20 else 1,
+        max_df=_COMMON if many else 1.0,
+        dtype=np.float32,
     )
     views = (words.fit_transform(passages), characters.fit_transform(passages))
     return LexicalIndex(len(passages), bm25, words, characters, _side_by_side(*views).tocsc())

