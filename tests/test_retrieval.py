@@ -14,6 +14,7 @@ from assistant.library import Library, load_library
 from assistant.reading import read_query
 from assistant.settings import load_settings
 from assistant.types import Retrieval, Retriever
+from tests.evals.make_asked import SETS, asked_rows
 
 EVALS = Path(__file__).parent / "evals"
 KNOWLEDGE = Path(__file__).parents[1] / "knowledge"
@@ -191,9 +192,40 @@ def test_the_development_cases_keep_their_level(library: Library, retriever: Ret
 
 def test_the_cases_are_well_formed(library: Library) -> None:
     ids: set[str] = set()
-    for name in ("development.jsonl", "own-dev.jsonl", "own-test.jsonl"):
-        for line in (EVALS / name).read_text("utf-8").splitlines():
+    for path in sorted(EVALS.glob("*.jsonl")):
+        for line in path.read_text("utf-8").splitlines():
             row = json.loads(line)
             assert row["id"] not in ids
             ids.add(row["id"])
-            assert set(row["gold"]) <= set(library.entries)
+            assert {*row["gold"], *row.get("gold_all", ())} <= set(library.entries), row["id"]
+
+
+def test_what_was_asked_is_what_the_development_sets_say_and_no_measuring_set_is_in_it() -> None:
+    lines = (KNOWLEDGE / "asked.jsonl").read_text("utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert rows == asked_rows()
+    assert {row["set"] for row in rows} == set(SETS)
+    measured = {path.stem for path in EVALS.glob("*.jsonl")} - set(SETS)
+    assert measured == {"development", "own-test-4", "natural-test"}
+
+
+# one text of languages-2.jsonl's kind for each language that is read word by word
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Die Masken sind alle leer, egal wohin ich den Punkt setze", "sam-empty-masks"),
+        (
+            "pourquoi le modèle ne trouve aucune boîte sur mes images avec yolo",
+            "yolo-empty-detections",
+        ),
+        ("el entrenamiento se cuelga al cargar datos con varios workers", "dataloader-hang"),
+        ("a precisão fica igual ao acaso desde a primeira época", "cnn-stuck-at-random"),
+        ("perché ci vogliono così tante immagini per un ViT", "vit-data-hunger"),
+        ("не хватает памяти видеокарты, как её освободить", "clear-gpu-memory"),
+        ("跳跃连接的尺寸不一样，拼接的时候报错", "unet-shape-mismatch"),
+        ("学習済みモデルの重みが読み込めません、キーが合わない", "state-dict-mismatch"),
+    ],
+)
+def test_other_languages_find_their_entry(retriever: Retriever, text: str, wanted: str) -> None:
+    found = retriever.search(read_query(text))
+    assert wanted in [match.id for match in found.matches[:2]]

@@ -26,18 +26,24 @@ _LONGEST = 700  # characters; the encoder reads no further
 
 
 def main() -> None:
-    lines = []
+    rows = asked_rows()
+    lines = (json.dumps(row, ensure_ascii=False) for row in rows)
+    TARGET.write_text("\n".join(lines) + "\n", "utf-8")
+    print(f"{TARGET}: {len(rows)} texts of {len(SETS)} sets")
+
+
+def asked_rows() -> list[dict[str, str]]:
+    """One row for each text that says something: id ('' for none), text and set."""
+    rows = []
     for name in SETS:
-        for row in (HERE / f"{name}.jsonl").read_text("utf-8").splitlines():
-            case = json.loads(row)
+        for line in (HERE / f"{name}.jsonl").read_text("utf-8").splitlines():
+            case = json.loads(line)
             query = read_query(case["text"])
             answering = case["gold"] or case.get("gold_all") or [""]
             text = search_text(query)[:_LONGEST].strip()
             if text and query.kind not in {"empty", "smalltalk"}:
-                lines.append({"id": answering[0], "text": text, "set": name})
-    rows = (json.dumps(line, ensure_ascii=False) for line in lines)
-    TARGET.write_text("\n".join(rows) + "\n", "utf-8")
-    print(f"{TARGET}: {len(lines)} texts of {len(SETS)} sets")
+                rows.append({"id": answering[0], "text": text, "set": name})
+    return rows
 
 
 if __name__ == "__main__":

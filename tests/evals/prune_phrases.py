@@ -3,8 +3,9 @@
     python -m tests.evals.prune_phrases SHARE GUIDE…
 
 A text whose weights are all small says what others say already. SHARE of the texts goes, those that
-matter least with every guide given; an entry keeps its best `_KEPT`. What people really asked
-(`asked.jsonl`) stays. Run `make_vectors` and `fit_calibration` afterwards.
+matter least with every guide given; an entry keeps its best `_KEPT`. `asked.jsonl` is left out of
+the comparison, or a text that says what a set's text says would be gone when that set is left out
+and looked at. Run `make_vectors` and `fit_calibration` afterwards.
 """
 
 from __future__ import annotations
@@ -12,22 +13,22 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from assistant import retrieval
 from assistant.build import build_retriever
 from assistant.library import load_library
 from assistant.retrieval import HybridRetriever
 from assistant.settings import load_settings
+from tests.evals.make_asked import TARGET as ASKED
 
 KNOWLEDGE = Path(__file__).parents[2] / "knowledge"
 _KEPT = 12
 
 
 def main() -> None:
-    retrieval._LEARNED = 20_000  # all of them, however many there are before pruning
     share, guides = float(sys.argv[1]), sys.argv[2:]
     importance: dict[str, float] = defaultdict(float)
     for guide in guides:
@@ -54,7 +55,11 @@ def main() -> None:
 
 def _importances(guide: str) -> dict[str, float]:
     """The greatest weight of each passage for any label."""
-    retriever, _ = build_retriever(load_settings(guide=(guide,)))(load_library((guide,)), True)
+    library = load_library((guide,))
+    asked = {json.loads(line)["text"] for line in ASKED.read_text("utf-8").splitlines()}
+    phrases = tuple(phrase for phrase in library.phrases if phrase.text not in asked)
+    library = replace(library, phrases=phrases, fingerprint=f"{library.fingerprint}-unasked")
+    retriever, _ = build_retriever(load_settings(guide=(guide,)))(library, True)
     assert isinstance(retriever, HybridRetriever)
     assert retriever._dense is not None
     weights = np.abs(retriever._dense[2].weights).max(axis=1)
