@@ -38,6 +38,8 @@ def asked_rows() -> list[dict[str, str]]:
     for name in SETS:
         for line in (HERE / f"{name}.jsonl").read_text("utf-8").splitlines():
             case = json.loads(line)
+            if case["gold"] and case.get("gold_all"):  # it depends on the guides that are loaded
+                continue
             query = read_query(case["text"])
             answering = case["gold"] or case.get("gold_all") or [""]
             text = search_text(query)[:_LONGEST].strip()
