@@ -19,6 +19,7 @@ class Features:
     """What decides whether the first match can be trusted; scores about 0..1, flags 0 or 1.
 
     `against`: the message is known to be of another fault, so no likeness makes it an answer.
+    `sole`: the message is of the first entry and of no other one, so it is at least likely.
     """
 
     score: float
@@ -33,6 +34,7 @@ class Features:
     nearest_none: float
     paste: float
     unexplained: float
+    sole: float
     dense: float
 
 
@@ -51,7 +53,9 @@ class Calibration:
         for field, value in zip(fields(features), astuple(features), strict=True):
             total += self.weights.get(field.name, 0.0) * value
         confidence = 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, total))))
-        return min(confidence, 0.9 * self.likely) if features.against else confidence
+        if features.against:
+            return min(confidence, 0.9 * self.likely)
+        return max(confidence, self.likely) if features.sole else confidence
 
     def status(self, confidence: float) -> Status:
         """Answer, likely, or abstain, by the thresholds."""

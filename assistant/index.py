@@ -41,8 +41,7 @@ class PassageIndex:
         """
         if self.vectors.shape[0] <= limit:  # all of them, so nothing has to be sorted
             return _all_cosines(vectors, self.vectors)
-        count = limit
-        scores, rows = self._index.search(np.ascontiguousarray(vectors, np.float32), count)
+        scores, rows = self._index.search(np.ascontiguousarray(vectors, np.float32), limit)
         full = np.zeros((vectors.shape[0], self.vectors.shape[0]), dtype=np.float32)
         found = rows >= 0  # an approximate index may find fewer
         for query in range(len(rows)):

@@ -164,8 +164,7 @@ class HybridRetriever:
         ranked = tuple(self._groups.labels[n] for n in order if np.isfinite(total[n]))
         totals = tuple(float(total[n]) for n in order if np.isfinite(total[n]))
         features = self._features(query, ranked, base, support, signatures, cosines, words)
-        alone = bool(ranked) and self._is_alone(ranked[0], support, signatures)
-        return _View(ranked, totals, features, signatures, support, kernel, alone=alone)
+        return _View(ranked, totals, features, signatures, support, kernel)
 
     def _at(self, id_: str) -> slice:
         """Where a label stands among the scores; nowhere if it is unknown."""
@@ -187,8 +186,6 @@ class HybridRetriever:
 
     def _decide(self, query: Query, view: _View) -> Retrieval:
         confidence = self._calibration.confidence(view.features)
-        if view.alone and not view.features.against:
-            confidence = max(confidence, self._calibration.likely)
         matches = tuple(
             Match(
                 id=id_,
@@ -229,16 +226,12 @@ class HybridRetriever:
                 support[id_] = -0.5
         return dict(support)
 
-    def _is_alone(
-        self, first: str, support: Mapping[str, float], signatures: Sequence[Signature]
-    ) -> bool:
-        """Whether the message is this entry's and of none that is not loaded: then it is at least
-        likely, whatever stands around it. Of 359 development texts 351 were right, and of those
-        that the calibration would have left without an answer all eight (2026-11-27)."""
+    def _is_sole(self, exact: float, signatures: Sequence[Signature]) -> bool:
+        """Whether the message is the first entry's and of none that is not loaded. Of 359
+        development texts 351 were right, and of those that the regression would have left without
+        an answer all eight (2026-11-27)."""
         known = next((s for s in signatures[:6] if self._is_carried(s)), None)
-        if known is None or support.get(first, 0.0) < 1.0:
-            return False
-        return self._carried[known.key].get(NONE, 0.0) < 0.5
+        return exact >= 1.0 and known is not None and self._carried[known.key].get(NONE, 0.0) < 0.5
 
     def _is_carried(self, signature: Signature) -> bool:
         return any(id_ != NONE for id_ in self._carried.get(signature.key, {}))
@@ -270,6 +263,7 @@ class HybridRetriever:
             nearest_none=self._nearest(NONE, cosines),
             paste=float(bool(query.exceptions)),
             unexplained=float(bool(query.exceptions) and exact == 0.0),
+            sole=float(self._is_sole(exact, signatures)),
             dense=float(cosines is not None),
         )
 
@@ -315,7 +309,6 @@ class _View:
     signatures: tuple[Signature, ...]
     support: Mapping[str, float]
     kernel: np.ndarray
-    alone: bool  # the message is the first entry's alone
 
 
 def _of_kinds(text: str) -> tuple[Signature, ...]:

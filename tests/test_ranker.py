@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,15 @@ def test_confidence_and_status_by_hand() -> None:
     ]
     extreme = Calibration({"score": 1e9}, 0.0, answer=0.7, likely=0.5)
     assert extreme.confidence(FEATURES) == pytest.approx(1.0)
+
+
+def test_a_message_known_to_be_one_entrys_or_anothers_decides_by_itself() -> None:
+    never, always = Calibration({}, -20.0, 0.7, 0.5), Calibration({}, 20.0, 0.7, 0.5)
+    sole, against = replace(FEATURES, sole=1.0), replace(FEATURES, against=1.0)
+    assert never.status(never.confidence(FEATURES)) == "abstain"
+    assert never.status(never.confidence(sole)) == "likely"
+    assert always.status(always.confidence(against)) == "abstain"
+    assert always.status(always.confidence(replace(sole, against=1.0))) == "abstain"
 
 
 def test_the_shipped_calibration_is_sane() -> None:

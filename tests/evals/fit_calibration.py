@@ -41,6 +41,7 @@ _FOLDS = (
     ("own-test-2", "languages-2", "natural-3", "natural-7", "natural-11"),
     ("own-test-3", "natural-4", "natural-8", "natural-12", "natural-13"),
 )
+_NAMES = [field.name for field in fields(Features)]
 _MOST_ANSWERED = 0.05  # of the cases that no entry answers
 _IN_SCOPE = 0.73  # of the course's own cases
 
@@ -61,8 +62,9 @@ def main() -> None:
                     folds.append(fold)
                     guides.append(guide)
     data, target, scope = np.array(rows), np.array(right), np.array(in_scope)
-    learned = data[:, [field.name for field in fields(Features)].index("against")] == 0
-    probability = np.zeros(len(target))  # what the message speaks against is never answered
+    against, sole = (data[:, _NAMES.index(name)] > 0 for name in ("against", "sole"))
+    learned = ~against & ~sole  # these flags decide by themselves
+    probability = (sole & ~against).astype(float)
     probability[learned] = _predicted(data[learned], target[learned], np.array(folds)[learned])
     dense = data[:, -1] > 0
     first = dense & (np.array(guides) == guides[0])
@@ -72,8 +74,7 @@ def main() -> None:
         kept = dense & (np.array(guides) == guide)
         print(guide)
         _report(probability[kept], target[kept], scope[kept], threshold)
-    names = [field.name for field in fields(Features)]
-    weights = {n: round(float(w), 4) for n, w in zip(names, model.coef_[0], strict=True)}
+    weights = {n: round(float(w), 4) for n, w in zip(_NAMES, model.coef_[0], strict=True)}
     shape = {
         "weights": weights,
         "bias": round(float(model.intercept_[0]), 4),
