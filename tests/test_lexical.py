@@ -90,4 +90,8 @@ def test_a_row_is_what_the_vectorizers_make(text: str) -> None:
     index = build_lexical(PASSAGES)
     plain = [view.transform([text]).toarray()[0] for view in (index._words, index._characters)]
     wanted = np.concatenate(plain) * 0.5**0.5
-    assert np.allclose(index._row(text).toarray()[0], wanted, atol=1e-6)
+    columns, values = index._row(text)
+    row = np.zeros(len(wanted))
+    row[columns] = values
+    assert np.allclose(row, wanted, atol=1e-6)
+    assert np.allclose(index.cosines(text), index._matrix @ wanted, atol=1e-6)
