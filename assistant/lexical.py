@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import bm25s
 import numpy as np
 from scipy import sparse
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
 # segment_anything, sam_vit_h_4b8939, num_workers, 2.10, single Chinese characters
 _WORD = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d+)?|[\u4e00-\u9fff]")
@@ -55,6 +55,11 @@ def _stem(word: str) -> str:
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             return word[: -len(ending)]
     return word
+
+
+def has_content(text: str) -> bool:
+    """Whether any word is more than a function word: "neither", "and then?" ask nothing."""
+    return any(word not in ENGLISH_STOP_WORDS for word in re.findall(r"\w+", text.lower()))
 
 
 @dataclass(frozen=True, slots=True)

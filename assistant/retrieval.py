@@ -20,7 +20,7 @@ import numpy as np
 from assistant.calibration import Calibration, Features
 from assistant.condense import search_text
 from assistant.index import PassageIndex
-from assistant.lexical import build_lexical
+from assistant.lexical import build_lexical, has_content
 from assistant.passages import NONE, Passage, group
 from assistant.ranker import Ranker, alone, cached_ranker, dense_kernel
 from assistant.signatures import Signature, query_signatures, text_signatures
@@ -199,7 +199,7 @@ class HybridRetriever:
         return Retrieval(matches, self._status(query, confidence), exact=exact)
 
     def _status(self, query: Query, confidence: float) -> Status:
-        if query.kind in {"empty", "smalltalk"}:
+        if query.kind in {"empty", "smalltalk"} or not has_content(query.text):
             return "abstain"
         return self._calibration.status(confidence)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assistant.lexical import build_lexical, tokenize
+from assistant.lexical import build_lexical, has_content, tokenize
 
 PASSAGES = [
     "ModuleNotFoundError: No module named 'timm'",
@@ -95,3 +95,13 @@ def test_a_row_is_what_the_vectorizers_make(text: str) -> None:
     row[columns] = values
     assert np.allclose(row, wanted, atol=1e-6)
     assert np.allclose(index.cosines(text), index._matrix @ wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["neither", "and then?", "", " ... ", "Why not", "\x00"])
+def test_function_words_alone_ask_nothing(text: str) -> None:
+    assert not has_content(text)
+
+
+@pytest.mark.parametrize("text", ["iou", "and timm?", "почему", "为什么", "403", "_pickle"])
+def test_one_word_is_enough(text: str) -> None:
+    assert has_content(text)

@@ -94,7 +94,6 @@ def test_a_look_alike_is_not_answered_by_the_module_guide(
 # (text that no entry answers, what does answer it); once right, a row of look-alikes.txt
 KNOWN_WRONG = [
     ("submit: 403 Forbidden on the moodle page", "model-download-forbidden"),
-    ("neither", "cv2-drawing-arguments"),
 ]
 
 
