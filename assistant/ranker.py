@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy import linalg
+from threadpoolctl import threadpool_limits
 
 from assistant.files import write_atomically
 
@@ -53,7 +55,8 @@ def fit_ranker(kernel: np.ndarray, labels: Sequence[str]) -> Ranker:
     names, targets = _targets(labels)
     if not names:
         return Ranker((), targets)
-    factor = linalg.cho_factor(_regular(kernel), overwrite_a=True, check_finite=False)
+    # LAPACK wants columns, and a symmetric matrix is its own transpose: that saves a copy
+    factor = linalg.cho_factor(_regular(kernel).T, overwrite_a=True, check_finite=False)
     weights = linalg.cho_solve(factor, targets, check_finite=False)
     return Ranker(names, weights.astype(np.float32))
 
@@ -72,7 +75,9 @@ def cached_ranker(path: Path, kernel: Callable[[], np.ndarray], labels: Sequence
             return Ranker(names, weights)
     except (OSError, ValueError):
         pass
-    ranker = fit_ranker(kernel(), labels)
+    # once in a guide's life every core helps; a search would only wait for them (build.py)
+    with threadpool_limits(limits=len(os.sched_getaffinity(0)), user_api="blas"):
+        ranker = fit_ranker(kernel(), labels)
     data = np.ascontiguousarray(ranker.weights).tobytes()
     with contextlib.suppress(OSError):
         write_atomically(path, hashlib.sha256(data).digest() + data)
