@@ -7,7 +7,8 @@ the first match right?", over the cases of `_FOLDS` with each guide given (the s
 is). While a set is looked at, its own texts are left out of the phrases (`make_asked` puts them
 there), and the thresholds come from predictions for sets that the regression has not seen: sets
 have different writers, so this is how a new person's texts would fare. Some sets stand together in
-a fold, as each fold costs a fit of the ranker. The blind splits are never read here.
+a fold, as each fold costs a fit of the ranker. A family is what a set's name begins with: texts of
+the same origin. The blind splits are never read here.
 The thresholds are those for the first guide: where further guides are loaded, the labels do not
 name every entry that answers. The shipped file was fitted with the course's own guide and `builtin`
 (all shipped guides).
@@ -17,8 +18,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import astuple, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,44 +37,83 @@ from tests.evals.make_asked import TARGET as ASKED
 HERE = Path(__file__).parent
 TARGET = HERE.parents[1] / "assistant" / "data" / "calibration.json"
 _FOLDS = (
-    ("development", "natural-1", "natural-5", "natural-9"),
-    ("own-dev", "own-test", "languages-1", "natural-2", "natural-6", "natural-10"),
-    ("own-test-2", "languages-2", "natural-3", "natural-7", "natural-11"),
-    ("own-test-3", "natural-4", "natural-8", "natural-12", "natural-13"),
+    (
+        *("development", "natural-1", "natural-5", "natural-9"),
+        *("reports-1", "reports-5", "reports-9", "reports-13"),
+    ),
+    (
+        *("own-dev", "own-test", "languages-1", "natural-2", "natural-6", "natural-10"),
+        *("reports-2", "reports-6", "reports-10"),
+    ),
+    (
+        *("own-test-2", "languages-2", "natural-3", "natural-7", "natural-11"),
+        *("reports-3", "reports-7", "reports-11"),
+    ),
+    (
+        *("own-test-3", "natural-4", "natural-8", "natural-12", "natural-13"),
+        *("reports-4", "reports-8", "reports-12"),
+    ),
 )
 _NAMES = [field.name for field in fields(Features)]
 _MOST_ANSWERED = 0.05  # of the cases that no entry answers
 _IN_SCOPE = 0.73  # of the course's own cases
 
 
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What retrieval saw of each case [n]: features, whether the first match was right, whether any
+    entry answers, the case's set, whether the comparison by meaning took part."""
+
+    features: np.ndarray
+    right: np.ndarray
+    in_scope: np.ndarray
+    sets: np.ndarray
+    dense: np.ndarray
+
+
 def main() -> None:
-    rows, right, in_scope, folds, guides = [], [], [], [], []
-    for guide in sys.argv[1:] or ["builtin"]:
-        for fold, names in enumerate(_FOLDS):
-            retriever, known = _retriever((guide,), without=names)
-            for case in _cases(names):
-                gold = {*case["gold"], *(known & set(case.get("gold_all", ())))}
-                query = read_query(case["text"])
-                for dense in (True, False):
-                    first, features = retriever.first_and_features(query, dense=dense)
-                    rows.append(astuple(features))
-                    right.append(first in gold)
-                    in_scope.append(bool(gold))
-                    folds.append(fold)
-                    guides.append(guide)
-    data, target, scope = np.array(rows), np.array(right), np.array(in_scope)
+    guides = sys.argv[1:] or ["builtin"]
+    fit({g: [look(g, fold) for fold in range(len(_FOLDS))] for g in guides})
+
+
+def look(guide: str, fold: int) -> Looks:
+    """Look at the sets of one fold as if nobody had asked their texts."""
+    retriever, known = _retriever((guide,), without=_FOLDS[fold])
+    rows = []
+    for name, case in ((n, case) for n in _FOLDS[fold] for case in _cases(n)):
+        gold = {*case["gold"], *(known & set(case.get("gold_all", ())))}
+        query = read_query(case["text"])
+        for dense in (True, False):
+            first, features = retriever.first_and_features(query, dense=dense)
+            rows.append((astuple(features), first in gold, bool(gold), name, dense))
+    return Looks(*(np.array(column) for column in zip(*rows, strict=True)))
+
+
+def fit(looks: Mapping[str, Sequence[Looks]]) -> None:
+    """Fit the coefficients to every guide's folds, the thresholds to the first guide's."""
+    every = [one for found in looks.values() for one in found]
+    data, target, scope, sets, dense = (
+        np.concatenate([getattr(one, field.name) for one in every]) for field in fields(Looks)
+    )
+    folds = np.concatenate(
+        [np.full(len(one.right), n) for found in looks.values() for n, one in enumerate(found)]
+    )
+    guides = np.repeat(list(looks), [sum(len(o.right) for o in found) for found in looks.values()])
     against, sole = (data[:, _NAMES.index(name)] > 0 for name in ("against", "sole"))
     learned = ~against & ~sole  # these flags decide by themselves
     probability = (sole & ~against).astype(float)
-    probability[learned] = _predicted(data[learned], target[learned], np.array(folds)[learned])
-    dense = data[:, -1] > 0
-    first = dense & (np.array(guides) == guides[0])
-    threshold = _best_threshold(probability[first], target[first], scope[first])
+    probability[learned] = _predicted(data[learned], target[learned], folds[learned])
+    first = dense & (guides == guides[0])
+    families = np.array([name.partition("-")[0] for name in sets])
+    threshold = _best_threshold(
+        probability[first], target[first], scope[first], families=families[first]
+    )
     model = LogisticRegression(C=3.0, max_iter=5000).fit(data[learned], target[learned])
-    for guide in dict.fromkeys(guides):
-        kept = dense & (np.array(guides) == guide)
-        print(guide)
-        _report(probability[kept], target[kept], scope[kept], threshold)
+    for guide in looks:
+        for family in ("all", *dict.fromkeys(families)):
+            kept = dense & (guides == guide) & ((families == family) | (family == "all"))
+            print(f"{guide}, {family}")
+            _report(probability[kept], target[kept], scope[kept], threshold)
     weights = {n: round(float(w), 4) for n, w in zip(_NAMES, model.coef_[0], strict=True)}
     shape = {
         "weights": weights,
@@ -85,12 +125,8 @@ def main() -> None:
     print(json.dumps(shape, indent=2))
 
 
-def _cases(names: Sequence[str]) -> list[dict[str, Any]]:
-    return [
-        json.loads(line)
-        for name in names
-        for line in (HERE / f"{name}.jsonl").read_text("utf-8").splitlines()
-    ]
+def _cases(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (HERE / f"{name}.jsonl").read_text("utf-8").splitlines()]
 
 
 def _retriever(
@@ -118,24 +154,27 @@ def _predicted(data: np.ndarray, target: np.ndarray, folds: np.ndarray) -> np.nd
     return probability
 
 
-def _best_threshold(probability: np.ndarray, target: np.ndarray, in_scope: np.ndarray) -> float:
+def _best_threshold(
+    probability: np.ndarray, target: np.ndarray, in_scope: np.ndarray, *, families: np.ndarray
+) -> float:
     """The threshold with the best right-answer rate that answers at most 5 % of what is out of
     scope; of equal ones the strictest, as a wrong answer costs a learner more than an abstention
-    with the nearest titles."""
+    with the nearest titles. Every family of sets counts the same, however many texts it has."""
     grid = np.arange(0.10, 0.91, 0.01)
-    answered = [(probability >= t) for t in grid]
-    rates = [
-        _asked_rate(a, target, in_scope) if a[~in_scope].mean() <= _MOST_ANSWERED else 0.0
-        for a in answered
-    ]
+    rates = []
+    for threshold in grid:
+        answered = probability >= threshold
+        inside = _by_family(answered & target, in_scope, families)
+        outside = _by_family(answered, ~in_scope, families)
+        allowed = outside <= _MOST_ANSWERED
+        rates.append(allowed * (_IN_SCOPE * inside + (1 - _IN_SCOPE) * (1 - outside)))
     return float(grid[np.flatnonzero(np.array(rates) >= max(rates) - 1e-9)[-1]])
 
 
-def _asked_rate(answered: np.ndarray, target: np.ndarray, in_scope: np.ndarray) -> float:
-    """The right-answer rate if as many texts were in scope as are of the course's own cases."""
-    inside = float((answered & target)[in_scope].mean())
-    outside = float((~answered)[~in_scope].mean())
-    return _IN_SCOPE * inside + (1 - _IN_SCOPE) * outside
+def _by_family(values: np.ndarray, kept: np.ndarray, families: np.ndarray) -> float:
+    """The mean over families of the share of true values among the kept ones."""
+    shares = [values[kept & (families == family)].mean() for family in np.unique(families)]
+    return float(np.mean(shares))
 
 
 def _right_rate(answered: np.ndarray, target: np.ndarray, in_scope: np.ndarray) -> float:
