@@ -55,6 +55,9 @@ class Outcome:
         return (self.answered and self.rank == 1) if self.case.gold else not self.answered
 
 
+_FORM = 'A case is one JSON line: {"id": …, "text": …, "gold": [ids], "kind": …}'
+
+
 def load_cases(
     paths: Sequence[Path],
     known: Collection[str] = (),
@@ -75,6 +78,9 @@ def load_cases(
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 cases.append(_case(line, path, number, known=known, read_picture=read_picture))
+    if not cases:
+        names = ", ".join(map(str, paths))
+        raise InputError(f"{names} holds no case.", hint=_FORM)
     return tuple(cases)
 
 
@@ -201,7 +207,7 @@ def _case(
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise InputError(
             f"{path}:{number} is no case ({type(error).__name__}: {error}).",
-            hint='A case is one JSON line: {"id": …, "text": …, "gold": [ids], "kind": …}',
+            hint=_FORM,
         ) from error
 
 

@@ -89,7 +89,7 @@ def _targets(labels: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
     column = {name: n for n, name in enumerate(names)}
     targets = np.zeros((len(labels), len(names)), dtype=np.float32)
     targets[np.arange(len(labels)), [column[label] for label in labels]] = 1.0
-    return names, targets - 1.0 / len(names)
+    return names, targets - 1.0 / max(len(names), 1)
 
 
 def _regular(kernel: np.ndarray) -> np.ndarray:

@@ -47,6 +47,10 @@ def test_a_single_label_is_possible() -> None:
     assert fit_ranker(np.eye(2, dtype=np.float32), ["a", "a"]).labels == ("a",)
 
 
+def test_nothing_to_learn_from_is_no_error() -> None:
+    assert fit_ranker(np.zeros((0, 0), dtype=np.float32), []).labels == ()
+
+
 FEATURES = Features(
     **dict.fromkeys(Features.__dataclass_fields__, 0.0) | {"score": 0.5, "exact": 1.0}
 )
