@@ -34,7 +34,7 @@ class PassageIndex:
     notices: tuple[str, ...]
     _index: faiss.Index
 
-    def similarities(self, vectors: np.ndarray, *, limit: int = 16_384) -> np.ndarray:
+    def similarities(self, vectors: np.ndarray, *, limit: int = _FLAT) -> np.ndarray:
         """Cosine of each query [m, dim] to each passage: float32 [m, n].
 
         Beyond `limit` passages only the `limit` nearest are computed; the others are 0.

@@ -44,7 +44,8 @@ _SHOWN = 5
 _BLOCKS = 6  # paragraphs; more of them are a document, and each costs an encoding
 _BLOCK_WORDS = 4
 _BLANK = re.compile(r"\n\s*\n")
-# Fitting takes n³ steps and 8·n² bytes.
+# Fitting takes n³ steps and 8·n² bytes: 12 s and 1.8 GB for 14,800 passages (2 cores), twice,
+# once by words and once by meaning too.
 _LEARNED = 16_000
 
 
