@@ -43,15 +43,15 @@ _FOLDS = (
     ),
     (
         *("own-dev", "own-test", "languages-1", "natural-2", "natural-6", "natural-10"),
-        *("reports-2", "reports-6", "reports-10"),
+        *("reports-2", "reports-6", "reports-10", "reports-14"),
     ),
     (
         *("own-test-2", "languages-2", "natural-3", "natural-7", "natural-11"),
-        *("reports-3", "reports-7", "reports-11"),
+        *("reports-3", "reports-7", "reports-11", "reports-15"),
     ),
     (
         *("own-test-3", "natural-4", "natural-8", "natural-12", "natural-13"),
-        *("reports-4", "reports-8", "reports-12"),
+        *("reports-4", "reports-8", "reports-12", "reports-16"),
     ),
 )
 _NAMES = [field.name for field in fields(Features)]
