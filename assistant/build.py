@@ -111,7 +111,7 @@ def build_search(settings: Settings) -> tuple[HybridRetriever, SentenceEncoder, 
     retriever, _ = build_retriever(settings)(library, True)
     encoder = SentenceEncoder(settings.encoder)
     texts = [f"{entry.title}\n{entry.body}" for entry in library.entries.values()]
-    return cast("HybridRetriever", retriever), encoder, encoder.encode(texts)
+    return cast("HybridRetriever", retriever), encoder, encoder.encode_plainly(texts)
 
 
 def build_pipelines(settings: Settings, *, compare: bool) -> dict[str, Callable[[str], Retrieval]]:
@@ -135,10 +135,10 @@ def build_pipelines(settings: Settings, *, compare: bool) -> dict[str, Callable[
         encoder = SentenceEncoder(settings.encoder)
         entries = list(library.entries.values())
         texts = [f"{entry.title}\n{entry.body}" for entry in entries]
-        vectors = encoder.encode(texts)
+        vectors = encoder.encode_plainly(texts)
         lexical = build_lexical(texts)
         pipelines["plain dense"] = lambda text: plain_retrieval(
-            entries, vectors @ encoder.encode([text])[0]
+            entries, vectors @ encoder.encode_plainly([text])[0]
         )
         pipelines["BM25"] = lambda text: plain_retrieval(entries, lexical.bm25(text) / 100)
     return pipelines

@@ -20,14 +20,15 @@ import numpy as np
 from assistant.files import write_atomically
 from assistant.types import Encoder
 
-_FORMAT = 2
+_FORMAT = 3
 _BATCH = 256
 _FLAT = 20_000  # vectors; `assistant bench retrieval` shows both sides of this line
 
 
 @dataclass(frozen=True, slots=True)
 class PassageIndex:
-    """Searchable passages: `vectors` float32 [n, dim], rows of length 1, in passage order."""
+    """Searchable passages: `vectors` float32 [views, n, dim], of length 1, in passage order. The
+    nearest are those by view 0, the sentence's."""
 
     vectors: np.ndarray
     fingerprint: str
@@ -35,17 +36,19 @@ class PassageIndex:
     _index: faiss.Index
 
     def similarities(self, vectors: np.ndarray, *, limit: int = _FLAT) -> np.ndarray:
-        """Cosine of each query [m, dim] to each passage: float32 [m, n].
+        """Cosine of each query [m, views, dim] to each passage in each view: float32 [m, views, n].
 
         Beyond `limit` passages only the `limit` nearest are computed; the others are 0.
         """
-        if self.vectors.shape[0] <= limit:  # all of them, so nothing has to be sorted
-            return _all_cosines(vectors, self.vectors)
-        scores, rows = self._index.search(np.ascontiguousarray(vectors, np.float32), limit)
-        full = np.zeros((vectors.shape[0], self.vectors.shape[0]), dtype=np.float32)
-        found = rows >= 0  # an approximate index may find fewer
-        for query in range(len(rows)):
-            full[query, rows[query][found[query]]] = scores[query][found[query]]
+        views, count = self.vectors.shape[:2]
+        if count <= limit:  # all of them, so nothing has to be sorted
+            seen = (_all_cosines(vectors[:, v], self.vectors[v]) for v in range(views))
+            return np.stack(list(seen), axis=1)
+        full = np.zeros((len(vectors), views, count), dtype=np.float32)
+        _, rows = self._index.search(np.ascontiguousarray(vectors[:, 0], np.float32), limit)
+        for query, near in enumerate(rows):
+            found = near[near >= 0]  # an approximate index may find fewer
+            full[query][:, found] = np.einsum("vd,vnd->vn", vectors[query], self.vectors[:, found])
         return full
 
 
@@ -69,7 +72,7 @@ def build_index(
     missing = [n for n, key in enumerate(keys) if key not in known]
     if missing:
         fresh = _encode(missing, passages, keys, encoder)
-        if len({len(vector) for vector in (known | fresh).values()}) > 1:
+        if len({vector.shape for vector in (known | fresh).values()}) > 1:
             notices.append("The search model has changed; the search index has been made again.")
             fresh = _encode(range(len(keys)), passages, keys, encoder)
         known.update(fresh)
@@ -80,12 +83,12 @@ def build_index(
                 f"The search index cannot be kept in {folder} ({error.strerror or error}); it "
                 "will be made again at the next start."
             )
-    vectors = np.stack([known[key] for key in keys]).astype(np.float32)
-    return PassageIndex(vectors, fingerprint, tuple(notices), make_index(vectors))
+    vectors = np.stack([known[key] for key in keys], axis=1).astype(np.float32)
+    return PassageIndex(vectors, fingerprint, tuple(notices), make_index(vectors[0]))
 
 
 def make_index(vectors: np.ndarray, *, approximate: bool = True) -> faiss.Index:
-    """Return FAISS's index for these unit vectors [n, dim] float32.
+    """Return FAISS's index for these vectors of length 1 [n, dim] float32.
 
     Up to 20,000 every vector is compared (flat); beyond, unless `approximate` is false, only those
     of the nearest cells (IVF with √n cells, of which 1 in 16 is looked at).
@@ -123,18 +126,20 @@ def _encode(
 
 
 def load_seed(encoder_id: str) -> dict[str, np.ndarray]:
-    """Vectors of the shipped phrases by key, made by `tests/evals/make_vectors.py`; {} for another
-    encoder. They are kept in 4 bits a dimension and stretched to length 1 again here."""
+    """Vectors [views, dim] of the shipped phrases by key, made by `tests/evals/make_vectors.py`; {}
+    for another encoder. They are kept as steps of 4 bits from their mean, and stretched to length 1
+    again here."""
     path = Path(str(resources.files("assistant.data"))) / "phrase-vectors.npz"
     if not path.exists():
         return {}
     with np.load(path, allow_pickle=False) as loaded:
         if str(loaded["encoder"]) != encoder_id:
             return {}
-        packed = loaded["vectors"]
-        names = loaded["names"]
-    rows = np.stack([packed >> 4, packed & 15], axis=2).reshape(len(packed), -1) - np.float32(8)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        packed, scales = loaded["steps"], loaded["scales"].astype(np.float32)
+        mean, names = loaded["mean"], loaded["names"]
+    steps = np.stack([packed >> 4, packed & 15], axis=3).reshape(*packed.shape[:2], -1)
+    rows = mean + scales * (steps - np.float32(8))
+    rows /= np.linalg.norm(rows, axis=2, keepdims=True)
     return {name.decode(): row for name, row in zip(names, rows, strict=True)}
 
 
@@ -160,10 +165,10 @@ def _load(path: Path, notices: list[str]) -> dict[str, np.ndarray]:
     try:
         data = path.read_bytes()
         manifest = json.loads(path.with_suffix(".json").read_text("utf-8"))
-        if (
-            manifest.get("format") != _FORMAT
-            or manifest.get("sha256") != hashlib.sha256(data).hexdigest()
-        ):
+        if manifest.get("format") != _FORMAT:
+            notices.append("The kept search index was another version's and has been made again.")
+            return {}
+        if manifest.get("sha256") != hashlib.sha256(data).hexdigest():
             raise ValueError("it does not fit its manifest")
         with np.load(io.BytesIO(data), allow_pickle=False) as loaded:
             names, vectors = loaded["names"], loaded["vectors"]

@@ -23,6 +23,9 @@ from assistant.files import write_atomically
 _RIDGE = 0.5  # chosen on the development cases; 0.1 to 1 differ by less than a point
 
 
+_SQUARINGS = (1, 3)  # of the sentence's cosines, of the middle layer's
+
+
 @dataclass(frozen=True, slots=True)
 class Ranker:
     """`weights` float32 [n, labels]: how much a passage speaks for a label, labels by column."""
@@ -35,19 +38,23 @@ class Ranker:
         return np.asarray(similarities @ self.weights, dtype=np.float32)
 
 
-def dense_kernel(cosines: np.ndarray) -> np.ndarray:
-    """Square cosines of sentence vectors: what is only vaguely alike counts for little.
+def dense_kernel(cosines: np.ndarray, view: int) -> np.ndarray:
+    """Cosines of one view as a kernel, in place: what is only vaguely alike counts for little.
 
-    A product of two kernels is one (no negative eigenvalues). On 1,400 texts of five writers, each
-    left out in turn, the square was a little better than the cube, higher powers worse
-    (2026-11-27).
+    Products of kernels are kernels (no negative eigenvalues). Of the sentence vectors the square
+    was a little better than the cube on 1,400 texts of five writers, each left out in turn; of the
+    middle layer, where even strangers have a cosine near 0.5, the eighth power was best on 2,900
+    retold reports: with it beside the square, right answers 83.5 -> 84.4 % (2026-11-27).
     """
-    return np.asarray(cosines * cosines, dtype=np.float32)
+    for _ in range(_SQUARINGS[min(view, 1)]):
+        np.square(cosines, out=cosines)
+    return cosines
 
 
-def alone(similarities: np.ndarray) -> np.ndarray:
-    """Scores of labels that have one passage each and nothing to compete with (K = 1)."""
-    return np.asarray(similarities / (1.0 + _RIDGE), dtype=np.float32)
+def alone(similarities: np.ndarray, same: float) -> np.ndarray:
+    """Scores of labels that have one passage each and nothing to compete with; `same` is the
+    similarity of a text to itself."""
+    return np.asarray(similarities / (same + _RIDGE), dtype=np.float32)
 
 
 def fit_ranker(kernel: np.ndarray, labels: Sequence[str]) -> Ranker:

@@ -28,8 +28,7 @@ from assistant.spelling import build_speller
 from assistant.types import Encoder, Entry, Match, Query, Retrieval, Status
 from assistant.wording import plain_words
 
-_KERNEL = 2  # raise it when a kernel or the ridge changes, so that no old fit is taken
-_LEXICAL_WEIGHT = 1.0
+_KERNEL = 3  # raise it when a kernel or the ridge changes, so that no old fit is taken
 _WORDS_WEIGHT = 0.15  # BM25; 0.05 to 0.3 were better than none on the development cases
 _SIGNATURE_WEIGHT = 1.5  # an exact signature outranks every similarity
 _KNOWN_FOREIGN = frozenset(
@@ -94,9 +93,10 @@ class HybridRetriever:
         """Return a retriever that also compares by meaning; `index` holds the same passages."""
 
         def kernel() -> np.ndarray:
-            vectors = index.vectors[self._learned]
-            alike = dense_kernel(vectors @ vectors.T)
-            alike += _LEXICAL_WEIGHT * self._lexical.gram(self._learned)
+            alike = self._lexical.gram(self._learned)
+            for view, every in enumerate(index.vectors):
+                vectors = every[self._learned]
+                alike += dense_kernel(vectors @ vectors.T, view)
             return alike
 
         dense = copy.copy(self)
@@ -146,12 +146,14 @@ class HybridRetriever:
         return max(views, key=lambda view: self._calibration.confidence(view.features))
 
     def _view(self, query: Query, text: str, cosines: np.ndarray | None) -> _View:
-        kernel = self._lexical.cosines(text)
-        ranker = self._ranker
+        kernel, same, ranker = self._lexical.cosines(text), 1.0, self._ranker
+        nearest = None if cosines is None else cosines[0].copy()
         if cosines is not None and self._dense is not None:
             ranker = self._dense[2]
-            kernel = dense_kernel(cosines) + _LEXICAL_WEIGHT * kernel
-        base = self._scores(ranker, kernel)
+            for view, near in enumerate(cosines):
+                kernel += dense_kernel(near, view)
+                same += 1.0
+        base = self._scores(ranker, kernel, same)
         signatures = query_signatures(query)
         if not signatures or signatures[0].family == "message":  # no row knows it: a slip, maybe
             signatures = (*(s for s in text_signatures(text) if s.family != "message"), *signatures)
@@ -164,7 +166,7 @@ class HybridRetriever:
         order = np.argsort(-total, kind="stable")[:_SHOWN]
         ranked = tuple(self._groups.labels[n] for n in order if np.isfinite(total[n]))
         totals = tuple(float(total[n]) for n in order if np.isfinite(total[n]))
-        features = self._features(query, ranked, base, support, signatures, cosines, words)
+        features = self._features(query, ranked, base, support, signatures, nearest, words)
         return _View(ranked, totals, features, signatures, support, kernel)
 
     def _at(self, id_: str) -> slice:
@@ -173,9 +175,9 @@ class HybridRetriever:
         known = at < len(self._groups.labels) and self._groups.labels[at] == id_
         return slice(at, at + 1) if known else slice(0, 0)
 
-    def _scores(self, ranker: Ranker, kernel: np.ndarray) -> np.ndarray:
+    def _scores(self, ranker: Ranker, kernel: np.ndarray, same: float) -> np.ndarray:
         """Score of each label: the ranker's, or that of its nearest passage if none was learned."""
-        scores = alone(self._groups.best(kernel))
+        scores = alone(self._groups.best(kernel), same)
         learned = np.searchsorted(self._groups.labels, ranker.labels)
         scores[learned] = ranker.scores(kernel[self._learned])
         return scores

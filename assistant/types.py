@@ -387,7 +387,7 @@ class Encoder(Protocol):
         """Changes whenever the same text would get another vector."""
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Return float32 [len(texts), dim], rows of length 1."""
+        """Return float32 [len(texts), views, dim], each of length 1; view 0 is the sentence's."""
 
 
 class Backend(Protocol):

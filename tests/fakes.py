@@ -298,7 +298,7 @@ class FakeProber:
 
 
 class FakeEncoder:
-    """Hashes words into a few numbers; counts what it encodes."""
+    """Hashes texts into a few numbers, in two views; counts what it encodes."""
 
     def __init__(self, name: str = "fake", dimension: int = 8) -> None:
         self.id = name
@@ -308,8 +308,8 @@ class FakeEncoder:
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         self.encoded.extend(texts)
         rows = [
-            np.random.default_rng(zlib.crc32(t.encode())).normal(size=self._dimension)
+            np.random.default_rng(zlib.crc32(t.encode())).normal(size=(2, self._dimension))
             for t in texts
         ]
         vectors = np.array(rows, dtype=np.float32)
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors / np.linalg.norm(vectors, axis=2, keepdims=True)

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import BoW, Normalize
 
 from assistant.encoders import SentenceEncoder
 from assistant.errors import CacheError, EncoderError
@@ -64,10 +66,12 @@ def test_the_second_build_encodes_nothing_and_finds_the_same(
     assert np.array_equal(first.vectors, second.vectors)
     question = real.encode(["import timm fails"])
     found = second.similarities(question)
-    assert found.shape == (1, 3)
-    assert found[0].argmax() == 0
-    assert np.allclose(found[0], second.vectors @ question[0], atol=1e-5)
-    assert np.allclose(np.linalg.norm(second.vectors, axis=1), 1, atol=1e-5)
+    assert found.shape == (1, 2, 3)
+    assert found[0].argmax(axis=1).tolist() == [0, 0]
+    for view in (0, 1):
+        expected = second.vectors[view] @ question[0, view]
+        assert np.allclose(found[0, view], expected, atol=1e-5)
+    assert np.allclose(np.linalg.norm(second.vectors, axis=2), 1, atol=1e-5)
 
 
 def test_changing_one_passage_encodes_only_that(real: SentenceEncoder, tmp_path: Path) -> None:
@@ -78,7 +82,7 @@ def test_changing_one_passage_encodes_only_that(real: SentenceEncoder, tmp_path:
     second = build_index(changed, encoder, folder=tmp_path)
     assert encoder.encoded == ["the kernel has died"]
     assert second.fingerprint != first.fingerprint
-    assert np.array_equal(second.vectors[[0, 2]], first.vectors[[0, 2]])
+    assert np.array_equal(second.vectors[:, [0, 2]], first.vectors[:, [0, 2]])
 
 
 def test_a_short_text_takes_one_thread_and_leaves_the_number_as_it_was(
@@ -94,7 +98,36 @@ def test_a_short_text_takes_one_thread_and_leaves_the_number_as_it_was(
         hook.remove()
     assert seen == [1, before]
     assert torch.get_num_threads() == before
-    assert np.allclose(short, real.encode_plainly(["a short one"]), atol=1e-6)
+    assert np.allclose(short[:, 0], real.encode_plainly(["a short one"]), atol=1e-6)
+
+
+def test_each_text_keeps_its_place_among_longer_and_shorter_ones(real: SentenceEncoder) -> None:
+    texts = [f"{'long ' * (n * 7 % 60)}text number {n}" for n in range(70)]  # more than one batch
+    vectors = real.encode(texts)
+    assert np.allclose(vectors[:, 0], real.encode_plainly(texts), atol=1e-5)
+    assert np.allclose(vectors[[3]], real.encode([texts[3]]), atol=1e-5)
+    assert real.encode([]).shape[0] == 0
+
+
+def test_the_middle_view_is_the_mean_of_the_fourth_of_six_layers(real: SentenceEncoder) -> None:
+    texts = ["No module named timm", "a text that is longer than the other one, for its padding"]
+    model = real._load()
+    tokens = model.tokenizer(texts, padding=True, return_tensors="pt")
+    layer = model[0].auto_model(**tokens, output_hidden_states=True).hidden_states[4]
+    for vector, seen, mask in zip(
+        real.encode(texts)[:, 1], layer, tokens["attention_mask"], strict=True
+    ):
+        mean = seen[mask.bool()].mean(0)
+        assert np.allclose(vector, (mean / mean.norm()).detach().numpy(), atol=1e-5)
+
+
+def test_a_model_without_layers_has_one_view(tmp_path: Path) -> None:
+    words = [f"word{n}" for n in range(20)]
+    bag = SentenceTransformer(modules=[BoW(vocab=words), Normalize()])
+    bag.save(str(tmp_path / "bag"))
+    vectors = SentenceEncoder(str(tmp_path / "bag")).encode(["word1 word2", "word3"])
+    assert vectors.shape == (2, 1, 20)
+    assert np.allclose(np.linalg.norm(vectors, axis=2), 1)
 
 
 def test_the_encoders_vectors_are_what_they_were(real: SentenceEncoder) -> None:
@@ -102,9 +135,10 @@ def test_the_encoders_vectors_are_what_they_were(real: SentenceEncoder) -> None:
         ["No module named timm", "CUDA out of memory", "ModuleNotFoundError: timm"]
     )
     assert vectors.dtype == np.float32
-    assert vectors.shape == (3, 384)
-    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1], abs=1e-5)
-    assert vectors[0] @ vectors[2] > 0.6 > 0.3 > vectors[0] @ vectors[1]
+    assert vectors.shape == (3, 2, 384)
+    assert np.allclose(np.linalg.norm(vectors, axis=2), 1, atol=1e-5)
+    sentence = vectors[:, 0]
+    assert sentence[0] @ sentence[2] > 0.6 > 0.3 > sentence[0] @ sentence[1]
 
 
 def test_the_shipped_vectors_belong_to_the_shipped_encoder_and_are_near_its_own(
@@ -118,7 +152,7 @@ def test_the_shipped_vectors_belong_to_the_shipped_encoder_and_are_near_its_own(
     texts = [p.text for p in load_phrases() if passage_key(real.id, p.text) in seed][:5]
     assert len(texts) == 5
     for text, vector in zip(texts, real.encode(texts), strict=True):
-        assert seed[passage_key(real.id, text)] @ vector > 0.99
+        assert ((seed[passage_key(real.id, text)] * vector).sum(axis=1) > 0.99).all()
 
 
 def test_an_encoder_that_cannot_be_loaded_says_what_to_do(tmp_path: Path) -> None:
@@ -152,7 +186,6 @@ DAMAGES = {
     "foreign": lambda path: path.write_bytes(b"PK\x03\x04 something else entirely"),
     "empty": lambda path: path.write_bytes(b""),
     "a pickle": lambda path: path.write_bytes(b"\x80\x04cos\nsystem\n(S'id'\ntR."),
-    "old format": old_format,
     "no manifest": lambda path: path.with_suffix(".json").unlink(),
     "manifest is a list": lambda path: path.with_suffix(".json").write_text("[]"),
     "manifest is no text": lambda path: path.with_suffix(".json").write_bytes(b"\xff\xfe\x00"),
@@ -174,10 +207,19 @@ def test_a_damaged_cache_is_made_again_with_a_notice(damage: object, tmp_path: P
     assert (third.notices, len(encoder.encoded)) == ((), 3)
 
 
+def test_another_versions_cache_is_made_again_and_not_called_damaged(tmp_path: Path) -> None:
+    build_index(TEXTS, FakeEncoder(), folder=tmp_path)
+    old_format(vectors_file(tmp_path))
+    encoder = FakeEncoder()
+    index = build_index(TEXTS, encoder, folder=tmp_path)
+    assert encoder.encoded == TEXTS
+    assert [("another version" in n, "damaged" in n) for n in index.notices] == [(True, False)]
+
+
 def test_vectors_of_another_length_under_the_same_name_are_not_mixed(tmp_path: Path) -> None:
     build_index(TEXTS, FakeEncoder(dimension=8), folder=tmp_path)
     index = build_index([*TEXTS, "one more"], FakeEncoder(dimension=6), folder=tmp_path)
-    assert index.vectors.shape == (4, 6)
+    assert index.vectors.shape == (2, 4, 6)
     assert len(index.notices) == 1
 
 
@@ -193,7 +235,7 @@ def test_an_unwritable_folder_is_a_notice(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where the folder should be")
     encoder = FakeEncoder()
     index = build_index(TEXTS, encoder, folder=tmp_path / "cache" / "index")
-    assert index.vectors.shape == (3, 8)
+    assert index.vectors.shape == (2, 3, 8)
     assert "cannot be kept" in " ".join(index.notices)
     assert "next start" in " ".join(index.notices)
     with pytest.raises(CacheError) as caught:
@@ -211,11 +253,10 @@ def test_a_seed_spares_the_encoder(tmp_path: Path) -> None:
 
 def test_the_same_passage_twice_and_a_limited_search(tmp_path: Path) -> None:
     index = build_index(["a", "b", "a", "c"], FakeEncoder(), folder=tmp_path)
-    assert np.array_equal(index.vectors[0], index.vectors[2])
+    assert np.array_equal(index.vectors[:, 0], index.vectors[:, 2])
     found = index.similarities(FakeEncoder().encode(["a"]), limit=2)
-    assert found[0, 0] == pytest.approx(1)
-    assert found[0, 2] == pytest.approx(1)
-    assert np.count_nonzero(found) == 2
+    assert found[0, :, [0, 2]] == pytest.approx(1)
+    assert np.count_nonzero(found) == 2 * 2
 
 
 def test_writing_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
@@ -238,8 +279,8 @@ from tests.fakes import FakeEncoder
 for turn in range(30):
     texts = [f"passage {n} of {turn % 3}" for n in range(60)]
     index = build_index(texts, FakeEncoder(), folder=Path(sys.argv[1]))
-    assert index.vectors.shape == (60, 8)
-    expected = FakeEncoder().encode(texts)
+    assert index.vectors.shape == (2, 60, 8)
+    expected = FakeEncoder().encode(texts).swapaxes(0, 1)
     assert abs(index.vectors - expected).max() == 0
 """
 
@@ -255,4 +296,4 @@ def test_two_processes_build_at_once(tmp_path: Path) -> None:
         assert process.returncode == 0, errors
     assert not list(tmp_path.glob(".*")), "no half-written file is left"
     texts = [f"passage {n} of 2" for n in range(60)]
-    assert build_index(texts, FakeEncoder(), folder=tmp_path).vectors.shape == (60, 8)
+    assert build_index(texts, FakeEncoder(), folder=tmp_path).vectors.shape == (2, 60, 8)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from assistant.calibration import Calibration, Features, load_calibration
-from assistant.ranker import dense_kernel, fit_ranker
+from assistant.ranker import alone, dense_kernel, fit_ranker
 
 KERNEL = np.array([[1, 0.8, 0], [0.8, 1, 0], [0, 0, 1]], dtype=np.float32)
 LABELS = ["a", "a", "b"]
@@ -38,9 +38,14 @@ def test_fitting_leaves_the_kernel_alone() -> None:
 
 
 def test_vague_likeness_counts_for_little() -> None:
-    sharpened = dense_kernel(np.array([-0.1, 0, 0.5, 1], dtype=np.float32))
+    sharpened = dense_kernel(np.array([-0.1, 0, 0.5, 1], dtype=np.float32), 0)
     assert sharpened == pytest.approx([0.01, 0, 0.25, 1])
     assert sharpened.dtype == np.float32
+    assert dense_kernel(np.array([0.5, 1]), 1) == pytest.approx([0.5**8, 1])
+
+
+def test_a_label_of_one_passage_scores_as_if_it_were_learned_alone() -> None:
+    assert alone(np.array([2.0]), 2.0) == pytest.approx([2 / 2.5])  # K (K + λ)⁻¹ for K = 2
 
 
 def test_a_single_label_is_possible() -> None:
