@@ -199,7 +199,13 @@ def test_what_was_asked_is_what_the_development_sets_say_and_no_measuring_set_is
     assert rows == asked_rows()
     assert {row["set"] for row in rows} == set(SETS)
     measured = {path.stem for path in EVALS.glob("*.jsonl")} - set(SETS)
-    assert measured == {"development", "own-test-4", "natural-test", "reports-test"}
+    assert measured == {
+        "development",
+        "own-test-4",
+        "natural-test",
+        "reports-test",
+        "reports-test-2",
+    }
 
 
 # one text of languages-2.jsonl's kind for each language that is read word by word

@@ -22,6 +22,7 @@ SETS = (
     *(f"reports-{number}" for number in range(1, 17)),
     *(f"natural-{number}" for number in range(1, 14)),
     *("languages-1", "languages-2"),
+    *(f"contrast-{number}" for number in range(1, 5)),
 )
 _LONGEST = 700  # characters; the encoder reads no further
 
