@@ -76,7 +76,7 @@ class HybridRetriever:
         self._passages = tuple(passages)
         self._calibration = calibration
         self._groups = group([passage.id for passage in passages])
-        self._learned = _learned_rows(self._passages)
+        self._learned = learned_rows(self._passages)
         self._lexical = build_lexical([passage.text for passage in passages])
         self._speller = build_speller((passage.text for passage in passages), plain_words())
         self._folder = folder
@@ -141,7 +141,7 @@ class HybridRetriever:
         near: Sequence[np.ndarray | None] = [None] * len(parts)
         if dense and self._dense is not None:
             index, encoder, _ = self._dense
-            near = list(index.similarities(encoder.encode(texts)))
+            near = list(index.similarities(encoder.encode(texts), exact=self._learned))
         views = [self._view(*one) for one in zip(parts, texts, near, strict=True)]
         return max(views, key=lambda view: self._calibration.confidence(view.features))
 
@@ -358,13 +358,16 @@ def _carried_signatures(
     return carried
 
 
-def _learned_rows(passages: Sequence[Passage]) -> np.ndarray:
-    """Rows that the ranker learns from: all, or of many those of entries that have phrases."""
-    if len(passages) <= _LEARNED:
-        return np.arange(len(passages))
-    spoken = {passage.id for passage in passages if passage.side == "phrase"}
-    rows = [n for n, passage in enumerate(passages) if passage.id in spoken]
-    return np.array(rows if len(rows) <= _LEARNED else [], dtype=np.int64)
+def learned_rows(passages: Sequence[Passage]) -> np.ndarray:
+    """Rows that the ranker learns from: those of entries that somebody has asked for in words of
+    their own, as far as it can hold them. An entry with a title and a symptom beside others with
+    hundreds of phrases would learn mostly that it is never meant: with half of the guide's entries
+    without phrases 83.5 % came first, 86.2 % when these stay as near as their nearest passage; with
+    nine tenths 57.7 and 74.5 % (2026-11-27, 443 texts).
+    """
+    spoken = {passage.id for passage in passages if passage.side == "phrase"} - {NONE}
+    rows = [n for n, passage in enumerate(passages) if passage.id in spoken | {NONE}]
+    return np.array(rows if spoken and len(rows) <= _LEARNED else [], dtype=np.int64)
 
 
 def _first(values: np.ndarray) -> float:

@@ -65,7 +65,7 @@ def test_the_second_build_encodes_nothing_and_finds_the_same(
     assert second.fingerprint == first.fingerprint
     assert np.array_equal(first.vectors, second.vectors)
     question = real.encode(["import timm fails"])
-    found = second.similarities(question)
+    found = second.similarities(question, exact=np.arange(3))
     assert found.shape == (1, 2, 3)
     assert found[0].argmax(axis=1).tolist() == [0, 0]
     for view in (0, 1):
@@ -254,9 +254,15 @@ def test_a_seed_spares_the_encoder(tmp_path: Path) -> None:
 def test_the_same_passage_twice_and_a_limited_search(tmp_path: Path) -> None:
     index = build_index(["a", "b", "a", "c"], FakeEncoder(), folder=tmp_path)
     assert np.array_equal(index.vectors[:, 0], index.vectors[:, 2])
-    found = index.similarities(FakeEncoder().encode(["a"]), limit=2)
+    question = FakeEncoder().encode(["a"])
+    nothing = np.array([], dtype=np.int64)
+    every = index.similarities(question, exact=nothing)
+    found = index.similarities(question, exact=nothing, limit=2)
     assert found[0, :, [0, 2]] == pytest.approx(1)
     assert np.count_nonzero(found) == 2 * 2
+    summed = index.similarities(question, exact=np.array([0, 1]), limit=2)
+    assert np.allclose(summed[:, :, [0, 1, 2]], every[:, :, [0, 1, 2]], atol=1e-6)
+    assert np.count_nonzero(summed[:, :, 3]) == 0
 
 
 def test_writing_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ import pytest
 from assistant.build import build_retriever
 from assistant.evaluation import load_cases, measure, run_cases
 from assistant.library import Library, load_library
+from assistant.passages import Passage
 from assistant.reading import read_query
+from assistant.retrieval import learned_rows
 from assistant.settings import load_settings
 from assistant.types import Retrieval, Retriever
 from tests.evals.make_asked import SETS, asked_rows
@@ -206,6 +208,19 @@ def test_what_was_asked_is_what_the_development_sets_say_and_no_measuring_set_is
         "reports-test",
         "reports-test-2",
     }
+
+
+def test_what_nobody_asked_for_is_compared_and_not_learned() -> None:
+    passages = [
+        Passage("a", "a title", "title"),
+        Passage("b", "another title", "title"),
+        Passage("a", "what somebody asked", "phrase"),
+        Passage("", "what no entry answers", "phrase"),
+        Passage("b", "a symptom", "symptom"),
+    ]
+    assert learned_rows(passages).tolist() == [0, 2, 3]
+    strangers = [passage for passage in passages if passage.id != "a"]
+    assert learned_rows(strangers).tolist() == []
 
 
 # one text of languages-2.jsonl's kind for each language that is read word by word
