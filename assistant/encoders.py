@@ -30,7 +30,7 @@ _BUILTIN_ID = "all-MiniLM-L6-v2@gt-0.1.0"
 _SHORT = 400
 _BATCH = 64
 # Which layer is the middle one, as a share of all: the fourth of the default's six told more than
-# the third or the fifth on 2,900 texts that were left out of what it compares with (2026-11-27).
+# the third or the fifth on retold reports that were left out of what it compares with (2026-11-27).
 _MIDDLE = 2 / 3
 _THREADS = ThreadpoolController()  # torch's OpenMP is loaded by the import above
 
@@ -51,8 +51,9 @@ class SentenceEncoder:
         """Changes whenever the same text would get another vector, also when a folder changes."""
         if self._model == "builtin":
             return _BUILTIN_ID
-        weights = sorted(Path(self._model).glob("*.safetensors"))
-        stamps = [f"{file.stat().st_size}.{file.stat().st_mtime_ns}" for file in weights]
+        folder = Path(self._model)
+        files = sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")])
+        stamps = [f"{file.stat().st_size}.{file.stat().st_mtime_ns}" for file in files]
         return "@".join([self._model, *stamps])
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
@@ -66,13 +67,16 @@ class SentenceEncoder:
     def _views(self, texts: Sequence[str]) -> np.ndarray:
         """As the library's own `encode`, without its preparations for every kind of input, which
         take a tenth of the time of a short text."""
+        if not texts:
+            return np.zeros((0, 1, 0), dtype=np.float32)
         model = self._load()
+        prompt = model.prompts.get(model.default_prompt_name or "")
         found: dict[int, np.ndarray] = {}
         order = sorted(range(len(texts)), key=lambda n: len(texts[n]))  # less padding
         with torch.inference_mode():
             for start in range(0, len(order), _BATCH):
                 batch = order[start : start + _BATCH]
-                seen = model(model.preprocess([texts[n] for n in batch]))
+                seen = model(model.preprocess([texts[n] for n in batch], prompt=prompt))
                 found.update(zip(batch, _both(seen).numpy(), strict=True))
         return np.array([found[n] for n in range(len(texts))], dtype=np.float32)
 
@@ -81,7 +85,7 @@ class SentenceEncoder:
         `bench` and `eval` compare with."""
         vectors = self._load().encode(
             list(texts),
-            batch_size=64,
+            batch_size=_BATCH,
             normalize_embeddings=True,
             convert_to_numpy=True,
             show_progress_bar=False,
@@ -96,12 +100,13 @@ class SentenceEncoder:
 
 
 def _both(seen: Mapping[str, Any]) -> torch.Tensor:
-    """What a model made of some texts, as views of length 1: [texts, views, dim]."""
-    views = [seen["sentence_embedding"]]
+    """What a model made of some texts, as views of length 1: float32 [texts, views, dim]. There is
+    no middle view without layers, or where a last module changes the dimension."""
+    views = [seen["sentence_embedding"].float()]
     layers = seen.get("all_layer_embeddings")  # the input's embeddings, then each layer's
-    if layers:
-        middle = layers[round((len(layers) - 1) * _MIDDLE)]
-        kept = seen["attention_mask"].unsqueeze(-1).to(middle.dtype)
+    if layers and layers[-1].shape[-1] == views[0].shape[-1]:
+        middle = layers[round((len(layers) - 1) * _MIDDLE)].float()
+        kept = seen["attention_mask"].unsqueeze(-1)
         views.append((middle * kept).sum(1) / kept.sum(1))
     return torch.nn.functional.normalize(torch.stack(views, 1), dim=-1)
 
@@ -115,7 +120,7 @@ def _open(model: str) -> SentenceTransformer:
             trust_remote_code=False,
             local_files_only=model == "builtin" or Path(model).exists(),
             config_kwargs={"output_hidden_states": True},
-        )
+        ).eval()
     except Exception as error:  # the library raises many kinds; all mean: no encoder
         raise EncoderError(
             f"The search model {model} cannot be loaded ({type(error).__name__}), so entries are "

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import BoW, Normalize
+from sentence_transformers.sentence_transformer.modules import BoW, Dense, Normalize
 
 from assistant.encoders import SentenceEncoder
 from assistant.errors import CacheError, EncoderError
@@ -119,6 +119,33 @@ def test_the_middle_view_is_the_mean_of_the_fourth_of_six_layers(real: SentenceE
     ):
         mean = seen[mask.bool()].mean(0)
         assert np.allclose(vector, (mean / mean.norm()).detach().numpy(), atol=1e-5)
+
+
+def test_a_model_that_ends_in_another_dimension_has_one_view(
+    real: SentenceEncoder, tmp_path: Path
+) -> None:
+    parts = [*real._load(), Dense(384, 128)]
+    SentenceTransformer(modules=[parts[0], parts[1], parts[3]]).save(str(tmp_path / "small"))
+    vectors = SentenceEncoder(str(tmp_path / "small")).encode(["a text"])
+    assert vectors.shape == (1, 1, 128)
+
+
+def test_a_models_own_prompt_and_number_format_are_kept(
+    real: SentenceEncoder, tmp_path: Path
+) -> None:
+    model = SentenceTransformer(
+        modules=list(real._load()), prompts={"query": "query: "}, default_prompt_name="query"
+    )
+    model.save(str(tmp_path / "prompted"))
+    prompted = SentenceEncoder(str(tmp_path / "prompted"))
+    assert np.allclose(prompted.encode(["a text"]), real.encode(["query: a text"]), atol=1e-5)
+    config = tmp_path / "prompted" / "config.json"
+    config.write_text(config.read_text("utf-8").replace('"float32"', '"bfloat16"'), "utf-8")
+    halved = SentenceEncoder(str(tmp_path / "prompted"))
+    half = halved.encode(["a text"])
+    assert next(halved._load().parameters()).dtype == torch.bfloat16
+    assert half.dtype == np.float32
+    assert ((half * prompted.encode(["a text"])).sum(axis=2) > 0.99).all()
 
 
 def test_a_model_without_layers_has_one_view(tmp_path: Path) -> None:

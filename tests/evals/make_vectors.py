@@ -2,13 +2,13 @@
 
     python -m tests.evals.make_vectors
 
-Run it after changing knowledge/phrases.jsonl or knowledge/decoys.jsonl: it encodes what is new and
-keeps the rest (delete the file to encode all again). Without it everything works as well, but the
-first start encodes thousands of phrases. Of each vector the difference to the mean of all is
-stored, each number in four bits, two in a byte: 15 steps over 2.7 times the root mean square on
-either side, the rest is cut off. The mean matters for the middle layer's view, which has a few
-numbers that are large in every text. `assistant.index.load_seed` puts it together again; the cosine
-to the exact vectors is above 0.99 (tests/test_index.py).
+Run it after changing phrases.jsonl, decoys.jsonl or asked.jsonl in knowledge/: it encodes what is
+new and keeps the rest (delete the file to encode all again). Without it everything works as well,
+but the first start encodes thousands of phrases. Of each vector the difference to the mean of all
+(of the first run) is stored, each number in four bits, two in a byte: 15 steps over 2.7 times the
+root mean square on either side, the rest is cut off. The mean matters for the middle layer's view,
+which has a few numbers that are large in every text. `assistant.index.load_seed` puts it together
+again; the cosine to the exact vectors is above 0.99 (tests/test_index.py).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _kept(encoder_id: str) -> _Kept:
     if not TARGET.exists():
         return _Kept(None, {})
     with np.load(TARGET, allow_pickle=False) as old:
-        if str(old["encoder"]) != encoder_id:
+        if str(old["encoder"]) != encoder_id or "steps" not in old:
             return _Kept(None, {})
         packed = zip(old["steps"], old["scales"], strict=True)
         return _Kept(old["mean"], dict(zip(old["names"].tolist(), map(list, packed), strict=True)))
