@@ -17,26 +17,30 @@ from assistant.errors import EncoderError, InputError
 from assistant.inputs import CleanText, PictureReader
 from assistant.library import Library, load_library
 from assistant.models import (
+    RERANKER_NAME,
     ModelChoice,
     choose_model,
     choose_server,
     find_memory_fault,
+    is_complete,
     read_mem_available_gb,
 )
 from assistant.probes.audit import AuditLog
 from assistant.probes.collector import Collector
 from assistant.probes.runner import ProbeRunner
 from assistant.probes.targets import discover_targets
+from assistant.reranking import load_adapter
 from assistant.service import Assistant
 from assistant.settings import Settings
-from assistant.setup import default_model_folder
+from assistant.setup import default_model_folder, reranker_folder
 from assistant.snapshots import BuildRetriever, Snapshots
-from assistant.types import Backend, Encoder, Retrieval, Retriever
+from assistant.types import Backend, Encoder, Query, Retrieval, Retriever
 from assistant.verified import load_verified
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from assistant.backends.reranker import LocalReranker
     from assistant.encoders import SentenceEncoder
     from assistant.history import History
     from assistant.retrieval import HybridRetriever
@@ -48,25 +52,32 @@ _TINY_IS_SILENT = (
 _MEMINFO = Path("/proc/meminfo")
 
 
-def build_assistant(settings: Settings, *, speak: bool = True) -> Assistant:
+def build_assistant(settings: Settings, *, speak: bool = True, reads: bool = False) -> Assistant:
     """Plug everything together; nothing is loaded yet. `speak` false leaves the model out.
+
+    With `reads` a reranker takes part where there is one: its 3 GB are for a process that stays,
+    not for one question or inside a learner's notebook.
 
     Raises SettingsError for a model or target setting that cannot be meant.
     """
     prepare_environment(os.environ)
     backend = build_backend(settings) if speak else ExcerptBackend("")
-    snapshots, prober = build_snapshots(settings), build_prober(settings)
+    snapshots, prober = build_snapshots(settings, reads=reads), build_prober(settings)
     return Assistant(snapshots, backend, prober, verified=load_verified())
 
 
-def build_snapshots(settings: Settings) -> Snapshots:
+def build_snapshots(settings: Settings, *, reads: bool = False) -> Snapshots:
     """The knowledge of these guides, with the encoder of these settings."""
-    return Snapshots(settings.guide, build_retriever(settings))
+    return Snapshots(settings.guide, build_retriever(settings, reads=reads))
 
 
-def build_retriever(settings: Settings) -> BuildRetriever:
-    """A function from a library to its retriever; the encoder is loaded on the first dense use."""
+def build_retriever(settings: Settings, *, reads: bool = False) -> BuildRetriever:
+    """A function from a library to its retriever; the encoder is loaded on the first dense use.
+
+    With `reads` a reranker, if there is one, begins to load then too.
+    """
     encoder: list[Encoder] = []
+    reranker: list[LocalReranker | None] = []
     lexical: dict[str, HybridRetriever] = {}  # of one library at a time, by its fingerprint
 
     def make(library: Library, dense: bool) -> tuple[Retriever, tuple[str, ...]]:
@@ -95,11 +106,36 @@ def build_retriever(settings: Settings) -> BuildRetriever:
         folder, seed = settings.cache_dir / "index", load_seed(encoder[0].id)
         try:
             index = build_index(texts, encoder[0], folder=folder, seed=seed)
-            return retriever.with_dense(index, encoder[0]), index.notices
+            found, notices = retriever.with_dense(index, encoder[0]), index.notices
         except EncoderError as error:
-            return retriever, (str(error),)
+            found, notices = retriever, (str(error),)
+        if reads and not reranker:
+            reranker.append(build_reranker(settings))
+            if reranker[0]:
+                reranker[0].start()
+        return (found.with_reranker(reranker[0]) if reads and reranker[0] else found), notices
 
     return make
+
+
+def build_reranker(settings: Settings) -> LocalReranker | None:
+    """The second model that reads, not loaded yet; None where it was not fetched."""
+    folder = reranker_folder(settings.cache_dir)
+    if not settings.reranker or not is_complete(folder):
+        return None
+    from assistant.backends.reranker import LocalReranker
+
+    choice = ModelChoice("folder", str(folder), f"The reranker {RERANKER_NAME}")
+    return LocalReranker(
+        folder,
+        load_adapter,
+        find_fault=lambda: find_memory_fault(
+            choice,
+            meminfo=_read_meminfo(),
+            reserve_gb=settings.model_reserve_gb,
+            others=(),
+        ),
+    )
 
 
 def build_search(settings: Settings) -> tuple[HybridRetriever, SentenceEncoder, np.ndarray]:
@@ -123,9 +159,16 @@ def build_pipelines(settings: Settings, *, compare: bool) -> dict[str, Callable[
     from assistant.reading import read_query
 
     library = load_library(settings.guide)
-    retriever, _ = build_retriever(settings)(library, True)
+    retriever = cast("HybridRetriever", build_retriever(settings)(library, True)[0])
+    if reranker := build_reranker(settings):
+        reranker.load()
+        retriever = retriever.with_reranker(reranker)
+
+    def search(query: Query) -> Retrieval:
+        return retriever.rerank(query, retriever.search(query))
+
     pipelines: dict[str, Callable[[str], Retrieval]] = {
-        "assistant": lambda text: retriever.search(read_query(text))
+        "assistant": lambda text: search(read_query(text))
     }
     if compare:
         from assistant.encoders import SentenceEncoder

@@ -28,7 +28,7 @@ class Understood:
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """Matches, best first. `final` is false while the dense search is still under way."""
+    """Matches, best first. `final` is false while the dense search or a reranker is under way."""
 
     matches: tuple[Match, ...]
     status: Status

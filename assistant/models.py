@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from assistant.errors import SettingsError
 ModelKind = Literal["none", "folder", "hub", "gguf", "server"]
 
 TINY_NAME = "SmolLM2-135M-Instruct"
+RERANKER_NAME = "Qwen2.5-Coder-1.5B-Instruct"  # reads, does not write (reranking.py)
 MANIFEST = "manifest.json"  # written last: {"files": {name: {"size": …, "sha256": …}}}
 
 # Beside its weights a model needs room for the cache of a prompt and for the CUDA context.
@@ -233,12 +234,18 @@ def read_mem_total_gb(meminfo_text: str) -> float | None:
     return int(found[1]) * 1024 / 1e9 if found else None
 
 
-def find_memory_fault(choice: ModelChoice, *, meminfo: str, reserve_gb: float) -> str:
+def find_memory_fault(
+    choice: ModelChoice,
+    *,
+    meminfo: str,
+    reserve_gb: float,
+    others: Sequence[RecommendedModel] = RECOMMENDED,
+) -> str:
     """Say why this model must not be loaded now, '' if it may.
 
     What is left after loading must stay over the reserve: at most a quarter of the machine's
     memory (a Spark's 32 GB would forbid every model on a laptop), 1 GB for the tiny model. Where
-    the sizes are unknown nothing is refused.
+    the sizes are unknown nothing is refused. The first of `others` that fits is named.
     """
     available, total = read_mem_available_gb(meminfo), read_mem_total_gb(meminfo)
     weights = read_weights_gb(choice)
@@ -248,7 +255,7 @@ def find_memory_fault(choice: ModelChoice, *, meminfo: str, reserve_gb: float) -
     need = weights + (_TINY_WORKING_GB if choice.tiny else _WORKING_GB)
     if available - need >= reserve:
         return ""
-    fits = [row.hub_id for row in RECOMMENDED if available - row.weights_gb - _WORKING_GB > reserve]
+    fits = [row.hub_id for row in others if available - row.weights_gb - _WORKING_GB > reserve]
     other = f" {fits[0]} would fit (ASSISTANT_MODEL)." if fits else ""
     return (
         f"{choice.label} is not loaded: it needs about {need:.1f} GB, {available:.1f} GB are free, "

@@ -23,9 +23,16 @@ from assistant.index import PassageIndex
 from assistant.lexical import build_lexical, has_content
 from assistant.passages import NONE, Passage, group
 from assistant.ranker import Ranker, alone, cached_ranker, dense_kernel
+from assistant.reranking import (
+    READ,
+    RerankCalibration,
+    apply_verdict,
+    load_rerank_calibration,
+    rerank_prompt,
+)
 from assistant.signatures import Signature, query_signatures, text_signatures
 from assistant.spelling import build_speller
-from assistant.types import Encoder, Entry, Match, Query, Retrieval, Status
+from assistant.types import Encoder, Entry, Match, Query, Reranker, Retrieval, Status
 from assistant.wording import plain_words
 
 _KERNEL = 3  # raise it when a kernel or the ridge changes, so that no old fit is taken
@@ -81,6 +88,7 @@ class HybridRetriever:
         self._folder = folder
         self._ranker = self._fit("lexical", lambda: self._lexical.gram(self._learned))
         self._dense: tuple[PassageIndex, Encoder, Ranker] | None = None
+        self._second: tuple[Reranker, RerankCalibration] | None = None
         self._carried = _carried_signatures(self._entries, self._passages)
         self._titles = {
             id_: families
@@ -101,6 +109,12 @@ class HybridRetriever:
         dense = copy.copy(self)
         dense._dense = (index, encoder, self._fit(index.fingerprint, kernel))
         return dense
+
+    def with_reranker(self, reranker: Reranker) -> HybridRetriever:
+        """Return a retriever whose results a reranker can read (`rerank`)."""
+        reading = copy.copy(self)
+        reading._second = (reranker, load_rerank_calibration())
+        return reading
 
     def _fit(self, kind: str, kernel: Callable[[], np.ndarray]) -> Ranker:
         """Fit a ranker, or take the one kept in a file named by everything that it depends on."""
@@ -124,6 +138,23 @@ class HybridRetriever:
             if fast.exact:
                 return fast
         return self._decide(query, self._look(query, dense=True))
+
+    @property
+    def has_reranker(self) -> bool:
+        """Whether there is a reranker, and it is loaded."""
+        return self._second is not None and self._second[0].is_ready
+
+    def rerank(self, query: Query, found: Retrieval) -> Retrieval:
+        """The same entries after a second look; an exact signature is not questioned."""
+        read = found.matches[:READ]
+        if self._second is None or not read or found.exact or not _is_question(query):
+            return found
+        reranker, calibration = self._second
+        prompt = rerank_prompt(query, [self._entries[match.id] for match in read])
+        verdict = reranker.score(prompt, len(read))
+        if verdict is None:
+            return found
+        return apply_verdict(found, verdict, calibration, status=self._calibration.status)
 
     def first_and_features(self, query: Query, *, dense: bool) -> tuple[str, Features]:
         """The first entry and what the calibration sees of it (for fitting the calibration)."""
@@ -202,9 +233,7 @@ class HybridRetriever:
         return Retrieval(matches, self._status(query, confidence), exact=exact)
 
     def _status(self, query: Query, confidence: float) -> Status:
-        if query.kind in {"empty", "smalltalk"} or not has_content(query.text):
-            return "abstain"
-        return self._calibration.status(confidence)
+        return self._calibration.status(confidence) if _is_question(query) else "abstain"
 
     def _support(self, signatures: Sequence[Signature]) -> dict[str, float]:
         """How far the query's signatures speak for an entry: 1 for its own title or symptom.
@@ -311,6 +340,10 @@ class _View:
     signatures: tuple[Signature, ...]
     support: Mapping[str, float]
     kernel: np.ndarray
+
+
+def _is_question(query: Query) -> bool:
+    return query.kind not in {"empty", "smalltalk"} and has_content(query.text)
 
 
 def _of_kinds(text: str) -> tuple[Signature, ...]:

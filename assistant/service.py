@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from assistant.answer import ABOUT, EMPTY, build_fix
 from assistant.checking import Checking
-from assistant.conversation import read_followup
+from assistant.conversation import FollowUp, read_followup
 from assistant.errors import AssistantError
 from assistant.events import (
     Done,
@@ -50,6 +50,7 @@ from assistant.types import (
     Message,
     ProbeInfo,
     Prober,
+    Query,
     Retrieval,
     Snapshot,
     Status,
@@ -61,6 +62,7 @@ from assistant.verified import Verified
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _LOAD_SECONDS = 300.0
+_READ_SECONDS = 5.0
 _DOCUMENT = '{"assistant_probe"'  # how the output of a check's cell begins
 _UNREAD = ": nothing was read ("  # what stands in it where a cell found no variable
 
@@ -83,6 +85,7 @@ class Assistant:
         self._checking = Checking(prober, verified)
         self._explaining = Explaining(backend)
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="search")
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="rerank")
 
     def start(self) -> None:
         """Begin loading knowledge and model in the background; returns at once."""
@@ -191,6 +194,7 @@ class Assistant:
         await self._explaining.aclose()
         self._checking.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._reading.shutdown(wait=False, cancel_futures=True)
 
     # --- what asks nothing ----------------------------------------------------------------------
 
@@ -210,7 +214,8 @@ class Assistant:
     # --- stages --------------------------------------------------------------------------------
 
     async def _retrieve(self, answer: Progress) -> AsyncIterator[Event]:
-        """Fast result, then the fused one; the fix as soon as it is certain."""
+        """Fast result, then the fused one, then what a reranker makes of it; the fix as soon as one
+        of them has it, for no fix waits for a model."""
         began = time.perf_counter()
         self._snapshots.look()
         if self._snapshots.current() is None:
@@ -241,24 +246,55 @@ class Assistant:
                 if line not in earlier.notices:
                     yield Notice(line, "warning")
         answer.snapshot = snapshot
-        answer.retrieval = await self._search(snapshot, answer, first)
-        answer.mark("retrieve", began)
-        yield Retrieved(answer.retrieval.matches, answer.retrieval.status, final=True)
-        for event in self._show_fix(answer, snapshot):
-            yield event
-
-    async def _search(self, snapshot: Snapshot, answer: Progress, fallback: Retrieval) -> Retrieval:
         followup = read_followup(answer.query, answer.conversation)
-        asked = followup.turn.query if followup else answer.query
+        if followup is not None:
+            answer.query, answer.is_followup = followup.turn.query, True
+        found = await self._search(snapshot, answer.query, first)
+        answer.mark("retrieve", began)
+        asks = snapshot.retriever.has_reranker and not found.exact and followup is None
+        for event in self._settle(answer, snapshot, found, followup, final=not asks):
+            yield event
+        if asks:
+            began = time.perf_counter()
+            found = await self._read(snapshot, answer.query, found)
+            answer.mark("rerank", began)
+            for event in self._settle(answer, snapshot, found, followup, final=True):
+                yield event
+
+    async def _read(self, snapshot: Snapshot, query: Query, found: Retrieval) -> Retrieval:
+        """What a reranker makes of it, in its own line, so that no search waits behind one; what
+        was found where it is late or fails."""
+        reading = asyncio.get_running_loop().run_in_executor(
+            self._reading, snapshot.retriever.rerank, query, found
+        )
         try:
-            found = await self._run(snapshot.retriever.search, asked)
+            return await asyncio.wait_for(reading, _READ_SECONDS)
+        except Exception as error:  # the search's result is good enough to go on with
+            _LOG.warning("rerank: %s: %s", type(error).__name__, error)
+            return found
+
+    async def _search(self, snapshot: Snapshot, query: Query, fallback: Retrieval) -> Retrieval:
+        try:
+            return await self._run(snapshot.retriever.search, query)
         except AssistantError as error:
             _LOG.warning("search: %s", error)
-            found = fallback
+            return fallback
+
+    def _settle(
+        self,
+        answer: Progress,
+        snapshot: Snapshot,
+        found: Retrieval,
+        followup: FollowUp | None,
+        *,
+        final: bool,
+    ) -> Iterator[Event]:
+        """What was found, as the conversation and the findings make it, and the fix."""
         if followup is not None:
-            answer.query, answer.is_followup = asked, True
             found = follow(followup, found, snapshot.entries)
-        return revise(found, asked, answer.known_findings(), snapshot.entries)
+        answer.retrieval = revise(found, answer.query, answer.known_findings(), snapshot.entries)
+        yield Retrieved(answer.retrieval.matches, answer.retrieval.status, final=final)
+        yield from self._show_fix(answer, snapshot)
 
     def _show_fix(self, answer: Progress, snapshot: Snapshot) -> Iterator[Event]:
         """A new `Fix` if what is to be shown has changed."""
@@ -315,6 +351,8 @@ class Assistant:
         answer.snapshot, answer.query, answer.fix = snapshot, last.query, last.fix
         answer.revision = 0
         found = await self._run(snapshot.retriever.search, last.query)
+        if snapshot.retriever.has_reranker and not found.exact:
+            found = await self._read(snapshot, last.query, found)
         answer.retrieval = keep_first(found, last.fix.entry, snapshot.entries)
         for event in self._revise(answer):
             yield event

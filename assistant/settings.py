@@ -54,6 +54,11 @@ class Settings(BaseSettings):
         "builtin",
         description="Sentence encoder: `builtin` (all-MiniLM-L6-v2), a folder, or a hub id",
     )
+    reranker: bool = Field(
+        True,
+        description="Whether the page's second model reads the first entries beside the question, "
+        "once `assistant setup --reranker` has fetched it",
+    )
     model: str = Field(
         "auto",
         description="Language model: `auto` (the best one here; where that is the tiny one, fixed "

