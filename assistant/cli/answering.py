@@ -139,7 +139,8 @@ def setup(
 
     check_folder(settings.cache_dir)
     from assistant.backends.convert import convert_gguf, convert_without_head
-    from assistant.setup import RERANKER_SOURCE, ensure_model
+    from assistant.models import is_complete
+    from assistant.setup import RERANKER_SOURCE, ensure_model, reranker_folder
 
     folder = ensure_model(settings.cache_dir, convert=convert_gguf, report=print)
     print(f"Language model: {folder}")
@@ -151,6 +152,8 @@ def setup(
             report=print,
         )
         print(f"Reranker: {folder}")
+    elif not is_complete(reranker_folder(settings.cache_dir)):
+        print("`assistant setup --reranker` adds a model that reads: answers are right more often.")
     snapshots = build_snapshots(settings)
     print("Making the search index …")
     snapshots.load()
