@@ -153,7 +153,7 @@ def setup(
         )
         print(f"Reranker: {folder}")
     elif not is_complete(reranker_folder(settings.cache_dir)):
-        print("`assistant setup --reranker` adds a model that reads: answers are right more often.")
+        print("`assistant setup --reranker` adds a model that reads entries beside your question.")
     snapshots = build_snapshots(settings)
     print("Making the search index …")
     snapshots.load()
