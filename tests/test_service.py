@@ -224,10 +224,10 @@ async def test_no_fix_waits_behind_a_reranker() -> None:
     snapshots, made = reading(WORDS, stands=True)
     assistant = make(snapshots=snapshots)
     await collect(assistant, TIMM)  # loads
-    held = threading.Event()
+    held, before = threading.Event(), made[-1].read
     made[-1].hold = held
     slow = [asyncio.create_task(collect(assistant, WORDS)) for _ in range(6)]
-    while made[-1].read < 2:
+    while made[-1].read == before:
         await asyncio.sleep(0.01)
     async for event in assistant.ask(WORDS):
         if isinstance(event, Fix):
