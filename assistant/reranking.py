@@ -105,28 +105,26 @@ def apply_verdict(
 
     `status` says of a probability whether it is enough.
     """
-    read = found.matches[: len(verdict) - 1]
-    first = read[0].confidence
-    shares = [match.confidence / max(first, 1e-6) for match in read]
-    places = order(shares, [float(v) for v in verdict[1:]], weight=calibration.weight)
+    shares, said = shares_of(found.matches), [float(v) for v in verdict[1:]]
+    places = order(shares[: len(said)], said, weight=calibration.weight)
     moved = places[0] != 0
-    best = math.exp(float(verdict[1 + places[0]]))
-    confidence = calibration.confidence(first, best, moved=moved)
-    ranked = [read[n] for n in places]
+    confidence = calibration.confidence(
+        found.matches[0].confidence, math.exp(said[places[0]]), moved=moved
+    )
+    ranked = [found.matches[n] for n in places]
     if moved:
         ranked[0] = replace(ranked[0], why=(*ranked[0].why, _READ_WHY))
     matches = tuple(
-        replace(match, confidence=round(confidence * share, 4))
-        for match, share in zip(
-            (*ranked, *found.matches[len(read) :]), _falling(found.matches, first), strict=True
-        )
+        replace(match, confidence=round(confidence * share, 4))  # each place keeps its share
+        for match, share in zip((*ranked, *found.matches[len(said) :]), shares, strict=True)
     )
     return replace(found, matches=matches, status=status(confidence))
 
 
-def _falling(matches: Sequence[Match], first: float) -> list[float]:
-    """The share of each place in the first one's confidence: what retrieval gave to that place."""
-    return [min(match.confidence / max(first, 1e-6), 1.0) for match in matches]
+def shares_of(matches: Sequence[Match]) -> list[float]:
+    """How each match compares with the first by retrieval: 1 for that, 0 to 1 for later ones."""
+    first = max(matches[0].confidence, 1e-6)
+    return [1.0, *(min(match.confidence / first, 1.0) for match in matches[1:])]
 
 
 def _about(entry: Entry, limit: int) -> str:

@@ -264,10 +264,9 @@ class Assistant:
     async def _read(self, snapshot: Snapshot, query: Query, found: Retrieval) -> Retrieval:
         """What a reranker makes of it, in its own line, so that no search waits behind one; what
         was found where it is late or fails."""
-        reading = asyncio.get_running_loop().run_in_executor(
-            self._reading, snapshot.retriever.rerank, query, found
-        )
+        loop = asyncio.get_running_loop()
         try:
+            reading = loop.run_in_executor(self._reading, snapshot.retriever.rerank, query, found)
             return await asyncio.wait_for(reading, _READ_SECONDS)
         except Exception as error:  # the search's result is good enough to go on with
             _LOG.warning("rerank: %s: %s", type(error).__name__, error)

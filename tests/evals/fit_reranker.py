@@ -29,6 +29,7 @@ from assistant.reranking import (
     load_rerank_calibration,
     log_odds,
     order,
+    shares_of,
 )
 from assistant.settings import load_settings
 from tests.evals.fit_calibration import report
@@ -58,8 +59,8 @@ def main() -> None:
 def _features(one: Look, verdict: np.ndarray) -> tuple[float, float, float, bool]:
     """Log-odds before and of the verdict, whether another entry comes first, and rightly."""
     read = one.found.matches[: len(verdict) - 1]
-    shares = [match.confidence / max(read[0].confidence, 1e-6) for match in read]
-    place = 0 if one.found.exact else order(shares, verdict[1:].tolist(), weight=_WEIGHT)[0]
+    places = order(shares_of(read), verdict[1:].tolist(), weight=_WEIGHT)
+    place = 0 if one.found.exact else places[0]
     said = float(np.exp(verdict[1 + place]))
     return (
         log_odds(read[0].confidence),
