@@ -51,7 +51,7 @@ _BLOCKS = 6  # paragraphs; more of them are a document, and each costs an encodi
 _BLOCK_WORDS = 4
 _BLANK = re.compile(r"\n\s*\n")
 # Fitting takes n³ steps and 8·n² bytes, twice, once by words and once by meaning too.
-_LEARNED = 20_000
+_LEARNED = 24_000
 
 
 def plain_retrieval(entries: Sequence[Entry], scores: np.ndarray) -> Retrieval:
@@ -154,7 +154,7 @@ class HybridRetriever:
         verdict = reranker.score(prompt, len(read))
         if verdict is None:
             return found
-        return apply_verdict(found, verdict, calibration, status=self._calibration.status)
+        return apply_verdict(found, verdict, calibration)
 
     def first_and_features(self, query: Query, *, dense: bool) -> tuple[str, Features]:
         """The first entry and what the calibration sees of it (for fitting the calibration)."""

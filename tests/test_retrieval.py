@@ -205,9 +205,8 @@ def test_what_was_asked_is_what_the_development_sets_say_and_no_measuring_set_is
         "development",
         "own-test-4",
         "natural-test",
-        "reports-test",
-        "reports-test-2",
         "reports-test-3",
+        "reports-test-4",
     }
 
 

@@ -41,19 +41,23 @@ TARGET = HERE.parents[1] / "assistant" / "data" / "calibration.json"
 FOLDS = (
     (
         *("development", "natural-1", "natural-5", "natural-9"),
-        *("reports-1", "reports-5", "reports-9", "reports-13"),
+        *("reports-1", "reports-5", "reports-9", "reports-13", "reports-18", "reports-21"),
+        "reports-25",
     ),
     (
         *("own-dev", "own-test", "languages-1", "natural-2", "natural-6", "natural-10"),
-        *("reports-2", "reports-6", "reports-10", "reports-14"),
+        *("reports-2", "reports-6", "reports-10", "reports-14", "reports-17", "reports-22"),
+        "reports-26",
     ),
     (
         *("own-test-2", "languages-2", "natural-3", "natural-7", "natural-11"),
-        *("reports-3", "reports-7", "reports-11", "reports-15"),
+        *("reports-3", "reports-7", "reports-11", "reports-15", "reports-19", "reports-23"),
+        *("reports-27", "reports-29"),
     ),
     (
         *("own-test-3", "natural-4", "natural-8", "natural-12", "natural-13"),
-        *("reports-4", "reports-8", "reports-12", "reports-16"),
+        *("reports-4", "reports-8", "reports-12", "reports-16", "reports-20", "reports-24"),
+        "reports-28",
     ),
 )
 _NAMES = [field.name for field in fields(Features)]
@@ -107,7 +111,7 @@ def fit(looks: Mapping[str, Sequence[Looks]]) -> None:
     probability[learned] = _predicted(data[learned], target[learned], folds[learned])
     first = dense & (guides == guides[0])
     families = np.array([name.partition("-")[0] for name in sets])
-    threshold = _best_threshold(
+    threshold = best_threshold(
         probability[first], target[first], scope[first], families=families[first]
     )
     model = LogisticRegression(C=3.0, max_iter=5000).fit(data[learned], target[learned])
@@ -157,7 +161,7 @@ def _predicted(data: np.ndarray, target: np.ndarray, folds: np.ndarray) -> np.nd
     return probability
 
 
-def _best_threshold(
+def best_threshold(
     probability: np.ndarray, target: np.ndarray, in_scope: np.ndarray, *, families: np.ndarray
 ) -> float:
     """The threshold with the best right-answer rate that answers at most 5 % of what is out of

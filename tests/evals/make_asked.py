@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 TARGET = HERE.parents[1] / "knowledge" / "asked.jsonl"
 SETS = (
     *("own-dev", "own-test", "own-test-2", "own-test-3"),
-    *(f"reports-{number}" for number in range(1, 17)),
+    *(f"reports-{number}" for number in range(1, 30)),
     *(f"natural-{number}" for number in range(1, 14)),
     *("languages-1", "languages-2"),
     *(f"contrast-{number}" for number in range(1, 5)),
