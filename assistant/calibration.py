@@ -59,9 +59,14 @@ class Calibration:
 
     def status(self, confidence: float) -> Status:
         """Answer, likely, or abstain, by the thresholds."""
-        if confidence >= self.answer:
-            return "answer"
-        return "likely" if confidence >= self.likely else "abstain"
+        return by_thresholds(confidence, answer=self.answer, likely=self.likely)
+
+
+def by_thresholds(confidence: float, *, answer: float, likely: float) -> Status:
+    """What a probability is enough for."""
+    if confidence >= answer:
+        return "answer"
+    return "likely" if confidence >= likely else "abstain"
 
 
 def load_calibration() -> Calibration:

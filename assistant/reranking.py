@@ -11,19 +11,21 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 
 import numpy as np
 
+from assistant.calibration import by_thresholds
 from assistant.condense import search_text
-from assistant.types import Entry, Match, Query, Retrieval, Status
+from assistant.types import Entry, Match, Query, Retrieval
 
 READ = 3  # entries; of 342 in-scope texts of a blind split 99.7 % had the right one among them
 _TEXT = 600  # characters of the text
 _ABOUT = (240, 140, 140)  # characters of the first, second and third entry
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+_COMMENT = re.compile(r"```\w*|\s#|^#", re.MULTILINE)
 _MARK = re.compile(r"[*`#|>]+")
 _READ_WHY = "read beside your text, it fits best"
 _LEAST = -8.0  # log-probability; below it "no" is "no"
@@ -35,8 +37,7 @@ class RerankCalibration:
 
     log-odds = `bias` + `retrieved`·log-odds of retrieval + `read`·log-odds of the verdict
     (+ `moved`, where another entry comes first now). `weight`: how much a verdict's logarithm
-    counts beside retrieval's own order. What is likely enough to be shown does not depend on who
-    says it: the thresholds are retrieval's (`calibration.py`).
+    counts beside retrieval's own order. `answer` and `likely` are thresholds on the probability.
     """
 
     weight: float
@@ -44,6 +45,8 @@ class RerankCalibration:
     read: float
     moved: float
     bias: float
+    answer: float
+    likely: float
 
     def confidence(self, retrieved: float, read: float, *, moved: bool) -> float:
         """Probability in 0..1 that the entry that comes first now answers the text."""
@@ -95,16 +98,9 @@ def order(shares: Sequence[float], verdict: Sequence[float], *, weight: float) -
 
 
 def apply_verdict(
-    found: Retrieval,
-    verdict: np.ndarray,
-    calibration: RerankCalibration,
-    *,
-    status: Callable[[float], Status],
+    found: Retrieval, verdict: np.ndarray, calibration: RerankCalibration
 ) -> Retrieval:
-    """Retrieval as it is after a verdict: log-probabilities [1 + entries read], none first.
-
-    `status` says of a probability whether it is enough.
-    """
+    """Retrieval as it is after a verdict: log-probabilities [1 + entries read], none first."""
     shares, said = shares_of(found.matches), [float(v) for v in verdict[1:]]
     places = order(shares[: len(said)], said, weight=calibration.weight)
     moved = places[0] != 0
@@ -118,7 +114,8 @@ def apply_verdict(
         replace(match, confidence=round(confidence * share, 4))  # each place keeps its share
         for match, share in zip((*ranked, *found.matches[len(said) :]), shares, strict=True)
     )
-    return replace(found, matches=matches, status=status(confidence))
+    status = by_thresholds(confidence, answer=calibration.answer, likely=calibration.likely)
+    return replace(found, matches=matches, status=status)
 
 
 def shares_of(matches: Sequence[Match]) -> list[float]:
@@ -128,10 +125,15 @@ def shares_of(matches: Sequence[Match]) -> list[float]:
 
 
 def _about(entry: Entry, limit: int) -> str:
-    """Title, symptoms, causes and what it says, without its code, cut at a word."""
+    """Title, symptoms, causes and what it says, cut at a word; its code last."""
     title = entry.title.rstrip(".?") + ("?" if entry.title.endswith("?") else ".")
     symptoms = [s for s in entry.symptoms[:2] if s.lower() not in entry.title.lower()]
-    body = _MARK.sub(" ", _FENCE.sub(" ", entry.solution if entry.causes else entry.body))
-    parts = (title, *symptoms, *entry.causes, body)
-    text = " ".join(said for part in parts if (said := " ".join(part.split())))
+    said = entry.solution if entry.causes else entry.body
+    words = _MARK.sub(" ", _FENCE.sub(" ", said))
+    code = _COMMENT.sub(" ", " ".join(_FENCE.findall(said)))
+    return _cut(" ".join((title, *symptoms, *entry.causes, words, code)), limit)
+
+
+def _cut(text: str, limit: int) -> str:
+    text = " ".join(text.split())
     return text if len(text) <= limit else f"{text[:limit].rsplit(' ', 1)[0]} …"

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from assistant.build import build_retriever
-from assistant.calibration import Calibration
 from assistant.library import load_library
 from assistant.reading import read_query
 from assistant.reranking import (
@@ -28,8 +27,9 @@ from assistant.types import Match, Retrieval
 from tests.course import GUIDE
 from tests.fakes import fake_entry
 
-PLAIN = RerankCalibration(weight=0.1, retrieved=1.0, read=1.0, moved=-1.0, bias=0.0)
-THRESHOLDS = Calibration({}, 0.0, answer=0.8, likely=0.5)
+PLAIN = RerankCalibration(
+    weight=0.1, retrieved=1.0, read=1.0, moved=-1.0, bias=0.0, answer=0.8, likely=0.5
+)
 
 
 def found(*confidences: float) -> Retrieval:
@@ -42,7 +42,7 @@ def says(none: float, *pages: float) -> np.ndarray:
 
 
 def apply(found: Retrieval, verdict: np.ndarray) -> Retrieval:
-    return apply_verdict(found, verdict, PLAIN, status=THRESHOLDS.status)
+    return apply_verdict(found, verdict, PLAIN)
 
 
 def test_the_prompt_is_the_one_that_the_adapter_learned() -> None:
@@ -60,7 +60,7 @@ def test_the_prompt_is_the_one_that_the_adapter_learned() -> None:
     assert rerank_prompt(read_query("my loss\n\n went nan"), [one, two]) == (
         "Message of a learner:\nmy loss went nan\n\nPages of the guide:\n"
         "1. Loss is NaN. It printed nan after a while Too large steps. Log of zero. "
-        "Lower the rate . Done.\n"
+        "Lower the rate . Done. code\n"
         "2. Why so? Because. x is a table\n"
         "0. none of these\n\nThe page that answers the message: "
     )
@@ -144,6 +144,7 @@ def test_the_shipped_numbers() -> None:
     shipped = load_rerank_calibration()
     assert shipped.retrieved > 0
     assert shipped.read > 0
+    assert 0 < shipped.likely < shipped.answer < 1
     adapter = load_adapter()
     layers = {name.split(".")[0] for name in adapter if name.endswith(".A")}
     assert layers == {str(n) for n in range(28)}
