@@ -111,7 +111,7 @@ def fit(looks: Mapping[str, Sequence[Looks]]) -> None:
     probability[learned] = _predicted(data[learned], target[learned], folds[learned])
     first = dense & (guides == guides[0])
     families = np.array([name.partition("-")[0] for name in sets])
-    threshold = best_threshold(
+    threshold = _best_threshold(
         probability[first], target[first], scope[first], families=families[first]
     )
     model = LogisticRegression(C=3.0, max_iter=5000).fit(data[learned], target[learned])
@@ -161,7 +161,7 @@ def _predicted(data: np.ndarray, target: np.ndarray, folds: np.ndarray) -> np.nd
     return probability
 
 
-def best_threshold(
+def _best_threshold(
     probability: np.ndarray, target: np.ndarray, in_scope: np.ndarray, *, families: np.ndarray
 ) -> float:
     """The threshold with the best right-answer rate that answers at most 5 % of what is out of
@@ -184,7 +184,8 @@ def _by_family(values: np.ndarray, kept: np.ndarray, families: np.ndarray) -> fl
     return float(np.mean(shares))
 
 
-def _right_rate(answered: np.ndarray, target: np.ndarray, in_scope: np.ndarray) -> float:
+def right_rate(answered: np.ndarray, target: np.ndarray, in_scope: np.ndarray) -> float:
+    """The share of texts that are answered rightly, or rightly not at all."""
     return float(np.mean(np.where(in_scope, answered & target, ~answered)))
 
 
@@ -194,14 +195,14 @@ def report(
     """Print the rates at a threshold and at others, and the Brier score."""
     answered = probability >= threshold
     print(f"cases {len(target)}, first match right {target[in_scope].mean():.3f} of in scope")
-    print(f"cross-validated right-answer rate {_right_rate(answered, target, in_scope):.3f}")
+    print(f"cross-validated right-answer rate {right_rate(answered, target, in_scope):.3f}")
     print(f"out of scope answered {answered[~in_scope].mean():.3f}")
     print(f"in scope abstained {(~answered[in_scope]).mean():.3f}")
     print(f"Brier {np.mean((probability - target) ** 2):.4f}")
     for other in np.arange(0.5, 0.91, 0.05):
         taken = probability >= other
         print(
-            f"  at {other:.2f}: right {_right_rate(taken, target, in_scope):.3f}, "
+            f"  at {other:.2f}: right {right_rate(taken, target, in_scope):.3f}, "
             f"out of scope answered {taken[~in_scope].mean():.3f}"
         )
 
