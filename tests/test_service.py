@@ -199,7 +199,7 @@ async def test_the_fix_is_shown_before_it_is_read_again() -> None:
     assert kinds(events)[:5] == ["Understood", "Retrieved", "Retrieved", "Fix", "Retrieved"]
     results = [event.final for event in events if isinstance(event, Retrieved)]
     assert results == [False, False, True]
-    assert made[-1].read == 1
+    assert sum(one.read for one in made) == 1  # whichever snapshot answered
     assert "rerank" in dict(done(events).seconds)
     assert done(events).turn.fix is not None
 
@@ -215,7 +215,7 @@ async def test_a_reranker_may_take_the_fix_back() -> None:
 async def test_a_reranker_that_fails_changes_nothing() -> None:
     snapshots, made = reading(WORDS, stands=False, error=ValueError("of another library"))
     events = await collect(make(snapshots=snapshots), WORDS)
-    assert made[-1].read == 1
+    assert sum(one.read for one in made) == 1  # whichever snapshot answered
     assert [event.final for event in events if isinstance(event, Retrieved)][-1]
     assert done(events).turn.fix is not None
 
