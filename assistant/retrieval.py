@@ -50,7 +50,8 @@ _SHOWN = 5
 _BLOCKS = 6  # paragraphs; more of them are a document, and each costs an encoding
 _BLOCK_WORDS = 4
 _BLANK = re.compile(r"\n\s*\n")
-# Fitting takes n³ steps and 8·n² bytes, twice, once by words and once by meaning too.
+# Fitting takes n³ steps and 8·n² bytes, twice, once by words and once by meaning too: with 19,900
+# texts 53 s and 4.2 GB on 2 cores, once for each guide (2026-11-27).
 _LEARNED = 24_000
 
 
