@@ -101,14 +101,9 @@ class LexicalIndex:
         columns = np.concatenate([parts[0][0], parts[1][0] + len(self._words.vocabulary_)])
         return columns, np.concatenate([parts[0][1], parts[1][1]]) * _HALF
 
-    def gram(self, rows: np.ndarray) -> np.ndarray:
-        """The same cosines among some passages: float32 [rows, rows]. Takes rows² steps."""
-        matrix = self._matrix.tocsr()
-        found = np.empty((len(rows), len(rows)), dtype=np.float32)
-        for place, row in enumerate(rows):
-            part = slice(matrix.indptr[row], matrix.indptr[row + 1])
-            found[place] = self._products(matrix.indices[part], matrix.data[part])[rows]
-        return found
+    def factor(self, rows: np.ndarray) -> sparse.csr_matrix:
+        """F of some passages [rows, terms] float32: F · Fᵀ are the same cosines among them."""
+        return self._matrix.tocsr()[rows]
 
 
 def build_lexical(passages: Sequence[str]) -> LexicalIndex:

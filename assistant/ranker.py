@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import linalg
 from threadpoolctl import threadpool_limits
 
 from assistant.files import write_atomically
+from assistant.ridge import Kernel, solve_ridge
 
 _RIDGE = 0.5  # chosen on the development cases; 0.1 to 1 differ by less than a point
+_STRIP = 1_000  # rows of a matrix that are made at once
 _SQUARINGS = (1, 3)  # how often a cosine is squared: the sentence's, the middle layer's
 
 
@@ -50,25 +51,34 @@ def dense_kernel(cosines: np.ndarray, view: int) -> np.ndarray:
     return cosines
 
 
+def dense_gram(views: Sequence[np.ndarray]) -> np.ndarray:
+    """The kernels of all views summed, among the same texts: float32 [n, n] from [n, dim] each.
+    Made in strips, as a second matrix of this size would not fit beside it everywhere."""
+    count = len(views[0])
+    gram = np.zeros((count, count), dtype=np.float32)
+    for start in range(0, count, _STRIP):
+        strip = slice(start, start + _STRIP)
+        for number, vectors in enumerate(views):
+            gram[strip] += dense_kernel(vectors[strip] @ vectors.T, number)
+    return gram
+
+
 def alone(similarities: np.ndarray, same: float) -> np.ndarray:
     """Scores of labels that nothing was learned for, as if each had one passage and no rival;
     `same` is the similarity of a text to itself."""
     return np.asarray(similarities / (same + _RIDGE), dtype=np.float32)
 
 
-def fit_ranker(kernel: np.ndarray, labels: Sequence[str]) -> Ranker:
-    """Solve (K + λI) W = Y for one-hot Y, centred by column. `kernel` float [n, n], symmetric."""
+def fit_ranker(kernel: Kernel, labels: Sequence[str]) -> Ranker:
+    """Solve (K + λI) W = Y for one-hot Y, centred by column."""
     names, targets = _targets(labels)
     if not names:
         return Ranker((), targets)
-    # LAPACK wants columns, and a symmetric matrix is its own transpose: that saves a copy
-    factor = linalg.cho_factor(_regular(kernel).T, overwrite_a=True, check_finite=False)
-    weights = linalg.cho_solve(factor, targets, check_finite=False)
-    return Ranker(names, weights.astype(np.float32))
+    return Ranker(names, solve_ridge(kernel, targets, _RIDGE))
 
 
-def cached_ranker(path: Path, kernel: Callable[[], np.ndarray], labels: Sequence[str]) -> Ranker:
-    """Read the ranker kept at `path`, or fit it to `kernel()` [n, n] and keep it there.
+def cached_ranker(path: Path, kernel: Callable[[], Kernel], labels: Sequence[str]) -> Ranker:
+    """Read the ranker kept at `path`, or fit it to `kernel()` and keep it there.
 
     `path` must name what it was fitted to (a fingerprint). A damaged file, or one that cannot be
     written, only costs the time of fitting.
@@ -96,9 +106,3 @@ def _targets(labels: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
     targets = np.zeros((len(labels), len(names)), dtype=np.float32)
     targets[np.arange(len(labels)), [column[label] for label in labels]] = 1.0
     return names, targets - 1.0 / max(len(names), 1)
-
-
-def _regular(kernel: np.ndarray) -> np.ndarray:
-    regular = kernel.astype(np.float32)
-    regular[np.diag_indices_from(regular)] += _RIDGE
-    return regular

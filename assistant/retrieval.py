@@ -22,7 +22,7 @@ from assistant.condense import search_text
 from assistant.index import PassageIndex
 from assistant.lexical import build_lexical, has_content
 from assistant.passages import NONE, Passage, group
-from assistant.ranker import Ranker, alone, cached_ranker, dense_kernel
+from assistant.ranker import Ranker, alone, cached_ranker, dense_gram, dense_kernel
 from assistant.reranking import (
     READ,
     RerankCalibration,
@@ -30,12 +30,13 @@ from assistant.reranking import (
     load_rerank_calibration,
     rerank_prompt,
 )
+from assistant.ridge import Kernel
 from assistant.signatures import Signature, query_signatures, text_signatures
 from assistant.spelling import build_speller
 from assistant.types import Encoder, Entry, Match, Query, Reranker, Retrieval, Status
 from assistant.wording import plain_words
 
-_KERNEL = 3  # raise it when a kernel or the ridge changes, so that no old fit is taken
+_KERNEL = 4  # raise it when a kernel or the ridge changes, so that no old fit is taken
 _WORDS_WEIGHT = 0.15  # BM25; 0.05 to 0.3 were better than none on the development cases
 _SIGNATURE_WEIGHT = 1.5  # an exact signature outranks every similarity
 _KNOWN_FOREIGN = frozenset(
@@ -50,9 +51,9 @@ _SHOWN = 5
 _BLOCKS = 6  # paragraphs; more of them are a document, and each costs an encoding
 _BLOCK_WORDS = 4
 _BLANK = re.compile(r"\n\s*\n")
-# Fitting takes n³ steps and 8·n² bytes, twice, once by words and once by meaning too: with 19,900
-# texts 53 s and 4.2 GB on 2 cores, once for each guide (2026-11-27).
-_LEARNED = 24_000
+# Fitting takes n² steps and 4·n² bytes once for each guide: with 20,000 texts 30 s and 1.6 GB on
+# 2 cores (2026-11-27).
+_LEARNED = 32_000
 
 
 def plain_retrieval(entries: Sequence[Entry], scores: np.ndarray) -> Retrieval:
@@ -87,7 +88,7 @@ class HybridRetriever:
         self._lexical = build_lexical([passage.text for passage in passages])
         self._speller = build_speller((passage.text for passage in passages), plain_words())
         self._folder = folder
-        self._ranker = self._fit("lexical", lambda: self._lexical.gram(self._learned))
+        self._ranker = self._fit("lexical", lambda: Kernel(self._lexical.factor(self._learned)))
         self._dense: tuple[PassageIndex, Encoder, Ranker] | None = None
         self._second: tuple[Reranker, RerankCalibration] | None = None
         self._carried = _carried_signatures(self._entries, self._passages)
@@ -100,12 +101,9 @@ class HybridRetriever:
     def with_dense(self, index: PassageIndex, encoder: Encoder) -> HybridRetriever:
         """Return a retriever that also compares by meaning; `index` holds the same passages."""
 
-        def kernel() -> np.ndarray:
-            alike = self._lexical.gram(self._learned)
-            for view, every in enumerate(index.vectors):
-                vectors = every[self._learned]
-                alike += dense_kernel(vectors @ vectors.T, view)
-            return alike
+        def kernel() -> Kernel:
+            alike = dense_gram([every[self._learned] for every in index.vectors])
+            return Kernel(self._lexical.factor(self._learned), alike)
 
         dense = copy.copy(self)
         dense._dense = (index, encoder, self._fit(index.fingerprint, kernel))
@@ -117,7 +115,7 @@ class HybridRetriever:
         reading._second = (reranker, load_rerank_calibration())
         return reading
 
-    def _fit(self, kind: str, kernel: Callable[[], np.ndarray]) -> Ranker:
+    def _fit(self, kind: str, kernel: Callable[[], Kernel]) -> Ranker:
         """Fit a ranker, or take the one kept in a file named by everything that it depends on."""
         digest = hashlib.sha256(f"{_KERNEL}\0{kind}\0".encode())
         for passage in self._passages:
@@ -392,17 +390,18 @@ def _carried_signatures(
     return carried
 
 
-def learned_rows(passages: Sequence[Passage]) -> np.ndarray:
+def learned_rows(passages: Sequence[Passage], most: int = _LEARNED) -> np.ndarray:
     """Rows that the ranker learns from: those of entries that somebody has asked for in words of
-    their own, as far as it can hold them. An entry with a title and a symptom beside others with
-    hundreds of phrases would learn mostly that it is never meant: with 15 of the guide's 40 entries
-    without phrases 83.5 % came first, 86.2 % when these stay as near as their nearest passage; with
-    36 of them 57.7 and 74.5 % (2026-11-27, 333 texts).
+    their own; of more than `most` an even choice. An entry with a title and a symptom beside others
+    with hundreds of phrases would learn mostly that it is never meant: with 15 of the guide's 40
+    entries without phrases 83.5 % came first, 86.2 % when these stay as near as their nearest
+    passage; with 36 of them 57.7 and 74.5 % (2026-11-27, 333 texts).
     """
     spoken = {passage.id for passage in passages if passage.side == "phrase"}
-    rows = [n for n, passage in enumerate(passages) if passage.id in spoken]
-    known = spoken != {NONE} and len(rows) <= _LEARNED
-    return np.array(rows if known else [], dtype=np.int64)
+    if spoken == {NONE}:
+        return np.array([], dtype=np.int64)
+    rows = np.array([n for n, p in enumerate(passages) if p.id in spoken], dtype=np.int64)
+    return rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(np.int64)]
 
 
 def _first(values: np.ndarray) -> float:

@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from assistant.calibration import Calibration, Features, load_calibration
-from assistant.ranker import alone, dense_kernel, fit_ranker
+from assistant.ranker import alone, dense_gram, dense_kernel, fit_ranker
+from assistant.ridge import Kernel
 
-KERNEL = np.array([[1, 0.8, 0], [0.8, 1, 0], [0, 0, 1]], dtype=np.float32)
+MATRIX = np.array([[1, 0.8, 0], [0.8, 1, 0], [0, 0, 1]], dtype=np.float32)
+KERNEL = Kernel(sparse.csr_matrix((3, 1), dtype=np.float32), MATRIX)
 LABELS = ["a", "a", "b"]
 
 
@@ -18,7 +21,7 @@ def test_the_weights_solve_the_equation() -> None:
     ranker = fit_ranker(KERNEL, LABELS)
     assert ranker.labels == ("a", "b")
     targets = np.array([[0.5, -0.5], [0.5, -0.5], [-0.5, 0.5]])
-    assert np.allclose((KERNEL + 0.5 * np.eye(3)) @ ranker.weights, targets, atol=1e-5)
+    assert np.allclose((MATRIX + 0.5 * np.eye(3)) @ ranker.weights, targets, atol=1e-5)
     # by hand: 0.5 / (1 + 0.5 + 0.8) and 0.5 / 1.5
     assert ranker.weights[:, 0] == pytest.approx([0.21739, 0.21739, -0.33333], abs=1e-4)
 
@@ -32,9 +35,17 @@ def test_the_nearest_label_wins() -> None:
 
 
 def test_fitting_leaves_the_kernel_alone() -> None:
-    kernel = KERNEL.copy()
-    fit_ranker(kernel, LABELS)
-    assert np.array_equal(kernel, KERNEL)
+    kept = MATRIX.copy()
+    fit_ranker(KERNEL, LABELS)
+    assert np.array_equal(MATRIX, kept)
+
+
+def test_the_views_of_meaning_are_summed() -> None:
+    angles = np.linspace(0, 3, 1_500)  # more than one strip
+    view = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    gram = dense_gram([view, view])
+    cosines = np.cos(angles[:, None] - angles[None, :])
+    assert np.allclose(gram, cosines**2 + cosines**8, atol=1e-5)
 
 
 def test_vague_likeness_counts_for_little() -> None:
@@ -49,11 +60,13 @@ def test_a_label_of_one_passage_scores_as_if_it_were_learned_alone() -> None:
 
 
 def test_a_single_label_is_possible() -> None:
-    assert fit_ranker(np.eye(2, dtype=np.float32), ["a", "a"]).labels == ("a",)
+    assert fit_ranker(Kernel(sparse.eye(2, format="csr", dtype=np.float32)), ["a", "a"]).labels == (
+        "a",
+    )
 
 
 def test_nothing_to_learn_from_is_no_error() -> None:
-    assert fit_ranker(np.zeros((0, 0), dtype=np.float32), []).labels == ()
+    assert fit_ranker(Kernel(sparse.csr_matrix((0, 1), dtype=np.float32)), []).labels == ()
 
 
 FEATURES = Features(

@@ -221,6 +221,13 @@ def test_what_nobody_asked_for_is_compared_and_not_learned() -> None:
     assert learned_rows(passages).tolist() == [0, 2, 3]
     strangers = [passage for passage in passages if passage.id != "a"]
     assert learned_rows(strangers).tolist() == []
+    assert learned_rows([]).tolist() == []
+
+
+def test_of_too_many_passages_an_even_choice_is_learned() -> None:
+    passages = [Passage("a", f"question {n}", "phrase") for n in range(10)]
+    assert learned_rows(passages, most=4).tolist() == [0, 3, 6, 9]
+    assert learned_rows(passages, most=10).tolist() == list(range(10))
 
 
 # one text of languages-2.jsonl's kind for each language that is read word by word
