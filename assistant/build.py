@@ -103,8 +103,9 @@ def build_retriever(settings: Settings, *, reads: bool = False) -> BuildRetrieve
         if not encoder:
             encoder.append(SentenceEncoder(settings.encoder))
         texts = [passage.text for passage in passages]
-        folder, seed = settings.cache_dir / "index", load_seed(encoder[0].id)
+        folder = settings.cache_dir / "index"
         try:
+            seed = load_seed(encoder[0].id)
             index = build_index(texts, encoder[0], folder=folder, seed=seed)
             found, notices = retriever.with_dense(index, encoder[0]), index.notices
         except EncoderError as error:

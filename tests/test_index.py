@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +18,11 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import BoW, Dense, Normalize
 
-from assistant.encoders import SentenceEncoder
+from assistant.encoders import SentenceEncoder, _builtin_folder
 from assistant.errors import CacheError, EncoderError
 from assistant.files import check_folder, write_atomically
 from assistant.index import build_index, load_seed, passage_key
+from assistant.low_rank import pack_pairs, read_pairs
 from tests.fakes import FakeEncoder
 
 TEXTS = ["No module named timm", "CUDA out of memory", "the loss does not fall"]
@@ -43,6 +47,12 @@ class CountingEncoder:
 @pytest.fixture(scope="module")
 def real() -> SentenceEncoder:
     return SentenceEncoder()
+
+
+@pytest.fixture(scope="module")
+def unadapted() -> SentenceEncoder:
+    """The built-in model, given as a folder like any other."""
+    return SentenceEncoder(str(_builtin_folder()))
 
 
 def vectors_file(folder: Path) -> Path:
@@ -98,15 +108,57 @@ def test_a_short_text_takes_one_thread_and_leaves_the_number_as_it_was(
         hook.remove()
     assert seen == [1, before]
     assert torch.get_num_threads() == before
-    assert np.allclose(short[:, 0], real.encode_plainly(["a short one"]), atol=1e-6)
+    assert short.shape == (1, 2, 384)
 
 
-def test_each_text_keeps_its_place_among_longer_and_shorter_ones(real: SentenceEncoder) -> None:
+def test_each_text_keeps_its_place_among_longer_and_shorter_ones(
+    unadapted: SentenceEncoder,
+) -> None:
     texts = [f"{'long ' * (n * 7 % 60)}text number {n}" for n in range(70)]  # more than one batch
-    vectors = real.encode(texts)
-    assert np.allclose(vectors[:, 0], real.encode_plainly(texts), atol=1e-5)
-    assert np.allclose(vectors[[3]], real.encode([texts[3]]), atol=1e-5)
-    assert real.encode([]).shape[0] == 0
+    vectors = unadapted.encode(texts)
+    assert np.allclose(vectors[:, 0], unadapted.encode_plainly(texts), atol=1e-5)
+    assert np.allclose(vectors[[3]], unadapted.encode([texts[3]]), atol=1e-5)
+    assert unadapted.encode([]).shape[0] == 0
+
+
+def test_only_the_built_in_model_is_adapted_and_the_plain_pipeline_has_it_as_it_was(
+    real: SentenceEncoder, unadapted: SentenceEncoder
+) -> None:
+    texts = ["it trains but finds nothing", "no module named timm"]
+    assert np.allclose(real.encode_plainly(texts), unadapted.encode_plainly(texts), atol=1e-6)
+    cosines = (real.encode(texts)[:, 0] * unadapted.encode(texts)[:, 0]).sum(axis=1)
+    assert (cosines < 0.99).all()
+    file = resources.files("assistant.data") / "encoder.npz"
+    assert len(file.read_bytes()) < 2_000_000
+    with np.load(io.BytesIO(file.read_bytes())) as arrays:
+        pairs = read_pairs(arrays)
+    layers = [model._load()[0].auto_model for model in (real, unadapted)]
+    for name, (a, b) in pairs.items():
+        adapted, plain = (layer.get_submodule(name).weight.detach().numpy() for layer in layers)
+        assert np.allclose(adapted - plain, b @ a, atol=1e-6), name
+    assert len(pairs) == 36  # six layers of six
+    assert real.id.endswith(hashlib.sha256(file.read_bytes()).hexdigest()[:12])
+
+
+def test_a_damaged_adapter_means_no_encoder_and_never_an_unadapted_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("assistant.encoders._adapter_bytes", lambda: b"not a zip file")
+    encoder = SentenceEncoder()
+    for _ in range(2):
+        with pytest.raises(EncoderError) as caught:
+            encoder.encode(["x"])
+    assert "by words only" in caught.value.message
+
+
+def test_low_rank_pairs_survive_the_file_but_for_rounding() -> None:
+    random = np.random.default_rng(3)
+    pairs = {"layer.0.x": (random.normal(size=(4, 9)), random.normal(size=(7, 4)))}
+    again = read_pairs(pack_pairs(pairs))
+    assert again.keys() == pairs.keys()
+    for kept, old in zip(again["layer.0.x"], pairs["layer.0.x"], strict=True):
+        assert kept.dtype == np.float32
+        assert np.abs(kept - old).max() <= np.abs(old).max() / 250
 
 
 def test_the_middle_view_is_the_mean_of_the_fourth_of_six_layers(real: SentenceEncoder) -> None:

@@ -45,12 +45,12 @@ def test_the_views_of_meaning_are_summed() -> None:
     view = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     gram = dense_gram([view, view])
     cosines = np.cos(angles[:, None] - angles[None, :])
-    assert np.allclose(gram, cosines**2 + cosines**8, atol=1e-5)
+    assert np.allclose(gram, 0.5 * cosines**2 + cosines**8, atol=1e-5)
 
 
 def test_vague_likeness_counts_for_little() -> None:
     sharpened = dense_kernel(np.array([-0.1, 0, 0.5, 1], dtype=np.float32), 0)
-    assert sharpened == pytest.approx([0.01, 0, 0.25, 1])
+    assert sharpened == pytest.approx([0.005, 0, 0.125, 0.5])
     assert sharpened.dtype == np.float32
     assert dense_kernel(np.array([0.5, 1]), 1) == pytest.approx([0.5**8, 1])
 

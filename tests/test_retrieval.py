@@ -10,13 +10,15 @@ import pytest
 
 from assistant.build import build_retriever
 from assistant.evaluation import load_cases, measure, run_cases
-from assistant.library import Library, load_library
+from assistant.library import Library, load_library, load_phrases
 from assistant.passages import Passage
 from assistant.reading import read_query
 from assistant.retrieval import learned_rows
 from assistant.settings import load_settings
 from assistant.types import Retrieval, Retriever
+from tests.evals.fit_calibration import FOLDS, UNLEARNED
 from tests.evals.make_asked import SETS, asked_rows
+from tests.evals.train_encoder import examples
 
 EVALS = Path(__file__).parent / "evals"
 KNOWLEDGE = Path(__file__).parents[1] / "knowledge"
@@ -209,6 +211,22 @@ def test_what_was_asked_is_what_the_development_sets_say_and_no_measuring_set_is
         "reports-test-4",
         "reports-test-5",
     }
+
+
+def test_every_set_has_a_fold_and_what_the_encoder_is_measured_with_is_not_in_its_training() -> (
+    None
+):
+    folds = {name for fold in FOLDS for name in fold}
+    around = {f"contrast-{n + 1}" for n in range(len(FOLDS))}
+    assert folds | around == {*SETS, "development"}
+    assert sum(map(len, FOLDS)) == len(folds)
+    learned = set(examples()[0])
+    asked = asked_rows()
+    others = {row["text"] for row in asked if row["set"] not in UNLEARNED}
+    unlearned = {row["text"] for row in asked if row["set"] in UNLEARNED} - others
+    assert len(unlearned) > 2_000
+    written = {p.text for p in load_phrases() if p.text not in {row["text"] for row in asked}}
+    assert learned & unlearned <= written
 
 
 def test_what_nobody_asked_for_is_compared_and_not_learned() -> None:

@@ -1,7 +1,7 @@
-"""Low-rank adapters (LoRA) of linear layers: read from a file, put beside frozen weights.
+"""Low-rank adapters of a language model's linear layers, put beside its frozen weights.
 
-y = W·x + scale·B·(A·x): Hu et al., arXiv 2106.09685. The weights themselves stay as they are, since
-a sum of both in bfloat16 would round the small part away.
+y = W·x + B·(A·x) (low_rank.py). The weights themselves stay as they are, since a sum of both in
+bfloat16 would round the small part away.
 """
 
 from __future__ import annotations
@@ -15,44 +15,29 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from assistant.low_rank import Pairs, pack_pairs, read_pairs
+
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """`pairs`: A float32 [rank, in] and B float32 [out, rank] by 'layer.module' (scale included in
-    B); `head` float32 [options, width] and `bias` [options] turn the last token's state to scores.
-    """
+    """`pairs` by 'layer.module'; `head` float32 [options, width] and `bias` [options] turn the last
+    token's state to scores."""
 
-    pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    pairs: Pairs
     head: np.ndarray
     bias: np.ndarray
 
 
 def read_adapter(arrays: Mapping[str, np.ndarray]) -> Adapter:
-    """Unpack int8 rows with their float32 scales. Raises KeyError and ValueError."""
-    pairs = {}
-    for name in sorted({key.rpartition(".")[0] for key in arrays if key.endswith((".A", ".B"))}):
-        a, b = (arrays[f"{name}.{part}"].astype(np.float32) for part in "AB")
-        pairs[name] = (
-            a * arrays[f"{name}.A_scale"][:, None],
-            b * arrays[f"{name}.B_scale"][None, :],
-        )
-    return Adapter(pairs, arrays["head"].astype(np.float32), arrays["bias"].astype(np.float32))
+    """Unpack an adapter's arrays. Raises KeyError and ValueError."""
+    head, bias = (arrays[name].astype(np.float32) for name in ("head", "bias"))
+    return Adapter(read_pairs(arrays), head, bias)
 
 
 def pack_adapter(adapter: Adapter) -> dict[str, np.ndarray]:
-    """The reverse of `read_adapter`: each row of A and column of B as int8 with one scale."""
-    arrays: dict[str, np.ndarray] = {
-        "head": adapter.head.astype(np.float16),
-        "bias": adapter.bias.astype(np.float32),
-    }
-    for name, (a, b) in adapter.pairs.items():
-        scale_a = np.maximum(np.abs(a).max(axis=1), 1e-12) / 127
-        scale_b = np.maximum(np.abs(b).max(axis=0), 1e-12) / 127
-        arrays[f"{name}.A"] = np.rint(a / scale_a[:, None]).astype(np.int8)
-        arrays[f"{name}.B"] = np.rint(b / scale_b[None, :]).astype(np.int8)
-        arrays[f"{name}.A_scale"] = scale_a.astype(np.float32)
-        arrays[f"{name}.B_scale"] = scale_b.astype(np.float32)
-    return arrays
+    """The reverse of `read_adapter`."""
+    head, bias = adapter.head.astype(np.float16), adapter.bias.astype(np.float32)
+    return {"head": head, "bias": bias, **pack_pairs(adapter.pairs)}
 
 
 class AdaptedLinear(nn.Module):
@@ -74,7 +59,7 @@ class AdaptedLinear(nn.Module):
         return torch.as_tensor(self.base(states) + small)
 
 
-def adapt(layers: Any, pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+def adapt(layers: Any, pairs: Pairs) -> None:
     """Put each pair beside its layer, in place; `layers` are the model's blocks, in order.
 
     Raises ValueError where a pair names no layer or does not fit it.

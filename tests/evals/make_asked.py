@@ -4,7 +4,7 @@
 
 Each text becomes a phrase of the first entry that answers it, of none if none does. The course's
 own cases (`development.jsonl`) and the blind splits stay out, so that they still measure something;
-`fit_calibration` leaves a set's rows out while it looks at that set. Run `make_vectors` afterwards.
+`fit_calibration` leaves the rows of the sets out that it looks at. Run `make_vectors` afterwards.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from pathlib import Path
 
 from assistant.condense import search_text
 from assistant.reading import read_query
+from assistant.types import Query
 
 HERE = Path(__file__).parent
 TARGET = HERE.parents[1] / "knowledge" / "asked.jsonl"
 SETS = (
     *("own-dev", "own-test", "own-test-2", "own-test-3"),
-    *(f"reports-{number}" for number in range(1, 30)),
+    *(f"reports-{number}" for number in range(1, 43)),
     *(f"natural-{number}" for number in range(1, 14)),
     *("languages-1", "languages-2"),
     *(f"contrast-{number}" for number in range(1, 5)),
@@ -44,10 +45,15 @@ def asked_rows() -> list[dict[str, str]]:
                 continue
             query = read_query(case["text"])
             answering = case["gold"] or case.get("gold_all") or [""]
-            text = search_text(query)[:_LONGEST].strip()
+            text = as_asked(query)
             if text and query.kind not in {"empty", "smalltalk"}:
                 rows.append({"id": answering[0], "text": text, "set": name})
     return rows
+
+
+def as_asked(query: Query) -> str:
+    """A query's text as a phrase holds it."""
+    return search_text(query)[:_LONGEST].strip()
 
 
 if __name__ == "__main__":

@@ -29,8 +29,9 @@ _REACH = 2.7
 def main() -> None:
     encoder = SentenceEncoder()
     texts = list(dict.fromkeys(phrase.text for phrase in load_phrases()))
-    names = [passage_key(encoder.id, text).encode() for text in texts]
-    kept = _kept(encoder.id)
+    encoder_id = encoder.id
+    names = [passage_key(encoder_id, text).encode() for text in texts]
+    kept = _kept(encoder_id)
     fresh = [(name, text) for name, text in zip(names, texts, strict=True) if name not in kept.rows]
     if fresh:
         vectors = encoder.encode([text for _, text in fresh])
@@ -41,7 +42,7 @@ def main() -> None:
     steps, scales = (np.stack(part) for part in zip(*(kept.rows[n] for n in names), strict=True))
     np.savez_compressed(
         TARGET,
-        encoder=np.array(encoder.id),
+        encoder=np.array(encoder_id),
         names=np.array(names, dtype="S24"),
         mean=kept.mean,
         scales=scales,

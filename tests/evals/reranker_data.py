@@ -46,7 +46,10 @@ class Example:
 
 
 def look(guide: str, fold: int) -> list[Look]:
-    """Search for the texts of a fold, and those written around it, as if nobody had asked them."""
+    """Search for the texts of a fold, and those written around it, as if nobody had asked them.
+    The encoder has been trained on all folds but the first (`train_encoder`), so with the others
+    retrieval looks better than it is; the looks that the shipped adapter was trained with are from
+    before that."""
     names = (*FOLDS[fold], f"contrast-{fold + 1}")
     retriever, known = build_left_out(guide, fold)
     looks = []

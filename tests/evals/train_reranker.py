@@ -5,7 +5,9 @@
 GUIDE is the course's own; the base model is the one of `assistant setup --reranker`. The loss is
 the logarithm of the share that the right numbers get of (0, 1, 2, 3). Everything but the adapters
 and the head stays frozen, as the file must stay under 2 MB: rank 2 beside the attention's layers, 1
-beside the others (1.4 million numbers).
+beside the others (1.4 million numbers). The encoder has since been trained on all but the first
+fold, so looks at the others now show it better than it is: to train again, train an encoder for
+each fold first.
 
 What is shipped was trained on 2026-11-27 on one H100 80 GB: four rounds through 14,059 texts, 1,760
 steps of 32, 0.155 s each. That run had the same numbers and seeds, but got the weights in pieces
