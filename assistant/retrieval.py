@@ -51,8 +51,8 @@ _SHOWN = 5
 _BLOCKS = 6  # paragraphs; more of them are a document, and each costs an encoding
 _BLOCK_WORDS = 4
 _BLANK = re.compile(r"\n\s*\n")
-# Fitting takes n² steps and 4·n² bytes once for each guide: with 20,000 texts 30 s and 1.6 GB on
-# 2 cores (2026-11-27).
+# Fitting takes n² steps and a matrix of 4·n² bytes once for each guide: with 20,000 texts 34 s on
+# 2 cores and 3.1 GB for the whole process (2026-11-27).
 _LEARNED = 32_000
 
 

@@ -2,18 +2,17 @@
 
     python -m tests.evals.train_encoder     (12 minutes on 2 CPU cores with bfloat16)
 
-The built-in model was trained on general text: "it trains but finds nothing" and "it finds nothing,
-how do I train" are the same to it. Here texts that the same entry answers move together, and those
-that no entry answers away from all of them. The loss of a batch has two parts: the entry (or none)
-must come out among one direction for each entry, which start as the means of their texts; and each
+The built-in model was trained on general text. Here texts that the same entry answers move
+together, and those that no entry answers away from all of them. The loss has two parts: the entry
+(or none) must come out among one direction for each entry, which start as the means of their texts; and each
 text's nearest neighbours in the batch should belong to its entry (supervised contrastive learning,
 Khosla et al., arXiv 2004.11362; a text that nothing answers has no neighbours there).
 
 What is shipped is a point on the way from the old weights to the learned ones (Wortsman et al.,
-arXiv 2109.01903): all the way it knows these texts and has forgotten what it knew of others. On
-3,065 texts of `FOLDS[0]`, with the course's own guide and everything else as it is (2026-11-27): of
-those in scope first / AUROC of "the first is right" / of those in scope answered rightly where 8 %
-of the others are answered too:
+arXiv 2109.01903), as all the way was worse on texts that it had not learned. On 3,065 texts of
+`FOLDS[0]`, with the course's own guide (2026-11-27; the sentence's view has half its weight in the
+kernel, but for the first line, where it had all of it): of those in scope first / AUROC of "the
+first is right" / of those in scope answered rightly where 8 % of the others are answered too:
 
     as it was                       96.1 %   .9695   88.1 %
     35 % of the way (shipped)       96.9 %   .9717   89.4 %
