@@ -4,9 +4,10 @@
 
 The built-in model was trained on general text. Here texts that the same entry answers move
 together, and those that no entry answers away from all of them. The loss has two parts: the entry
-(or none) must come out among one direction for each entry, which start as the means of their texts; and each
-text's nearest neighbours in the batch should belong to its entry (supervised contrastive learning,
-Khosla et al., arXiv 2004.11362; a text that nothing answers has no neighbours there).
+(or none) must come out among one direction for each entry, which start as the means of their
+texts; and each text's nearest neighbours in the batch should belong to its entry (supervised
+contrastive learning, Khosla et al., arXiv 2004.11362; a text that nothing answers has no neighbours
+there).
 
 What is shipped is a point on the way from the old weights to the learned ones (Wortsman et al.,
 arXiv 2109.01903), as all the way was worse on texts that it had not learned. On 3,065 texts of
