@@ -17,7 +17,7 @@ from assistant.retrieval import learned_rows
 from assistant.settings import load_settings
 from assistant.types import Retrieval, Retriever
 from tests.evals.fit_calibration import FOLDS, UNLEARNED
-from tests.evals.make_asked import SETS, asked_rows
+from tests.evals.make_asked import SETS, asked_by_case, asked_rows
 from tests.evals.train_encoder import examples
 
 EVALS = Path(__file__).parent / "evals"
@@ -222,7 +222,7 @@ def test_every_set_has_a_fold_and_what_the_encoder_is_measured_with_is_not_in_it
     assert folds | around == {*SETS, "development"}
     assert sum(map(len, FOLDS)) == len(folds)
     learned = set(examples()[0])
-    asked = asked_rows()
+    asked = [*asked_by_case().values()]
     others = {row["text"] for row in asked if row["set"] not in UNLEARNED}
     unlearned = {row["text"] for row in asked if row["set"] in UNLEARNED} - others
     assert len(unlearned) > 2_000

@@ -39,7 +39,8 @@ from tests.evals.make_asked import as_asked
 
 HERE = Path(__file__).parent
 TARGET = HERE.parents[1] / "assistant" / "data" / "calibration.json"
-# Sets that are left out together; a set `contrast-n` was written around texts of fold n.
+# Sets that are left out together; a set `contrast-n` was written around texts of fold n, reports-50
+# to 61 around texts of all folds but the first that were wrong when each was left out by itself.
 FOLDS = (
     (
         *("development", "natural-1", "natural-5", "natural-9"),
@@ -50,24 +51,26 @@ FOLDS = (
         *("own-dev", "own-test", "languages-1", "natural-2", "natural-6", "natural-10"),
         *("reports-2", "reports-6", "reports-10", "reports-14", "reports-17", "reports-22"),
         *("reports-26", "reports-30", "reports-33", "reports-36", "reports-39", "reports-42"),
+        *(f"reports-{number}" for number in range(43, 66, 3)),
     ),
     (
         *("own-test-2", "languages-2", "natural-3", "natural-7", "natural-11"),
         *("reports-3", "reports-7", "reports-11", "reports-15", "reports-19", "reports-23"),
         *("reports-27", "reports-29", "reports-31", "reports-34", "reports-37", "reports-40"),
+        *(f"reports-{number}" for number in range(44, 66, 3)),
     ),
     (
         *("own-test-3", "natural-4", "natural-8", "natural-12", "natural-13"),
         *("reports-4", "reports-8", "reports-12", "reports-16", "reports-20", "reports-24"),
         *("reports-28", "reports-32", "reports-35", "reports-38", "reports-41"),
+        *(f"reports-{number}" for number in range(45, 66, 3)),
     ),
 )
 # What the encoder is not trained on (`train_encoder`): fold 0 and what was written around it.
 UNLEARNED = (*FOLDS[0], "contrast-1")
 _NAMES = [field.name for field in fields(Features)]
-_MOST_ANSWERED = 0.05  # of the cases that no entry answers
+_GIVEN_UP = 0.002  # of the right answers, for fewer wrong ones
 _PARTS = 4  # of the sets: each is predicted from the other three
-_IN_SCOPE = 0.73  # of the course's own cases
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +120,7 @@ def fit(looks: Mapping[str, Looks]) -> None:
     probability[learned] = _predicted(data[learned], target[learned], folds[learned])
     first = dense & (guides == guides[0])
     families = np.array([name.partition("-")[0] for name in sets])
-    threshold = _best_threshold(
-        probability[first], target[first], scope[first], families=families[first]
-    )
+    threshold = strictest_threshold(probability[first], target[first], scope[first])
     model = LogisticRegression(C=3.0, max_iter=5000).fit(data[learned], target[learned])
     for guide in looks:
         for family in ("all", *dict.fromkeys(families)):
@@ -172,27 +173,14 @@ def _predicted(data: np.ndarray, target: np.ndarray, folds: np.ndarray) -> np.nd
     return probability
 
 
-def _best_threshold(
-    probability: np.ndarray, target: np.ndarray, in_scope: np.ndarray, *, families: np.ndarray
-) -> float:
-    """The threshold with the best right-answer rate that answers at most 5 % of what is out of
-    scope; of equal ones the strictest, as a wrong answer costs a learner more than an abstention
-    with the nearest titles. Every family of sets counts the same, however many texts it has."""
+def strictest_threshold(probability: np.ndarray, target: np.ndarray, in_scope: np.ndarray) -> float:
+    """The strictest threshold at which no more than `_GIVEN_UP` fewer of the texts come out right
+    than at the best one: an answer that is wrong costs a learner more than an abstention with the
+    nearest titles. The rate is flat over a wide range (2026-11-27: 90.5 % from 0.34 to 0.50, while
+    of what is out of scope 9.5 and then 5.7 % are answered)."""
     grid = np.arange(0.10, 0.91, 0.01)
-    rates = []
-    for threshold in grid:
-        answered = probability >= threshold
-        inside = _by_family(answered & target, in_scope, families)
-        outside = _by_family(answered, ~in_scope, families)
-        allowed = outside <= _MOST_ANSWERED
-        rates.append(allowed * (_IN_SCOPE * inside + (1 - _IN_SCOPE) * (1 - outside)))
-    return float(grid[np.flatnonzero(np.array(rates) >= max(rates) - 1e-9)[-1]])
-
-
-def _by_family(values: np.ndarray, kept: np.ndarray, families: np.ndarray) -> float:
-    """The mean over families of the share of true values among the kept ones."""
-    shares = [values[kept & (families == family)].mean() for family in np.unique(families)]
-    return float(np.mean(shares))
+    rates = np.array([right_rate(probability >= t, target, in_scope) for t in grid])
+    return float(grid[np.flatnonzero(rates >= rates.max() - _GIVEN_UP)[-1]])
 
 
 def right_rate(answered: np.ndarray, target: np.ndarray, in_scope: np.ndarray) -> float:

@@ -46,7 +46,8 @@ from assistant.encoders import open_builtin
 from assistant.library import load_library
 from assistant.low_rank import pack_pairs
 from assistant.passages import NONE, build_passages
-from tests.evals.fit_calibration import UNLEARNED, unseen_texts
+from tests.evals.fit_calibration import UNLEARNED
+from tests.evals.make_asked import asked_by_case, with_every_asked
 
 TARGET = Path(__file__).parents[2] / "assistant" / "data" / "encoder.npz"
 _RANK = 32
@@ -89,10 +90,9 @@ def main() -> None:
 
 def examples() -> tuple[list[str], list[str]]:
     """Texts and, in the same order, the entries that they belong to, '' for none."""
-    library = load_library(("builtin",))
-    unseen = unseen_texts(UNLEARNED)
-    phrases = [phrase for phrase in library.phrases if phrase.text not in unseen]
-    passages = build_passages(library.entries, phrases)
+    rows = [row for row in asked_by_case().values() if row["set"] not in UNLEARNED]
+    library = with_every_asked(load_library(("builtin",)), rows)
+    passages = build_passages(library.entries, library.phrases)
     return [p.text for p in passages], [p.id for p in passages]
 
 
