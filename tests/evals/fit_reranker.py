@@ -30,7 +30,7 @@ from assistant.reranking import (
     shares_of,
 )
 from assistant.settings import load_settings
-from tests.evals.fit_calibration import report, strictest_threshold
+from tests.evals.fit_calibration import balanced_threshold, report
 from tests.evals.reranker_data import HELD, Look, example, look
 
 TARGET = Path(__file__).parents[2] / "assistant" / "data" / "reranker.json"
@@ -80,7 +80,7 @@ def fit(rows: np.ndarray, names: np.ndarray) -> None:
         probability[test] = model.predict_proba(data[test])[:, 1]
     families = np.array([name.partition("-")[0] for name in names[:, 1]])
     first = names[:, 0] == names[0, 0]
-    threshold = strictest_threshold(probability[first], right[first], scope[first])
+    threshold = balanced_threshold(probability[first], right[first], scope[first])
     model = LogisticRegression(C=3.0, max_iter=5000).fit(data[~exact], right[~exact])
     for guide in dict.fromkeys(names[:, 0]):
         for family in ("all", *dict.fromkeys(families)):
