@@ -19,8 +19,8 @@ right" / right answers at the best threshold:
 
 The shipped file holds 20,614 of 28,435 texts (72 %), chosen with all sets learned. A row that only
 says what a text of the first fold says is then gone when that fold is looked at, so what is
-measured there is a little worse than what a stranger's text meets: 96.6 / .9713 / 91.1 with all rows
-of `reports-1` to `-61`, 96.5 / .9692 / 90.6 with these.
+measured there is a little worse than what a stranger's text meets: 96.6 / .9713 / 91.1 with all
+rows of `reports-1` to `-61`, 96.5 / .9692 / 90.6 with these.
 """
 
 from __future__ import annotations
