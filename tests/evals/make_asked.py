@@ -2,14 +2,16 @@
 
     python -m tests.evals.make_asked
 
-Each text becomes a phrase of the first entry that answers it, of none if none does. Cases listed in
-`unneeded.txt` stay out: nothing is learned from them (`prune_asked`). The course's own cases
+A text becomes a phrase of the first entry that answers it, of none if none does. Cases listed in
+`unneeded.txt` stay out: the ranker learns nothing from them (`prune_asked`); the encoder does
+(`train_encoder`). The course's own cases
 (`development.jsonl`) and the blind splits stay out, so that they still measure something;
 `fit_calibration` leaves the rows of the sets out that it looks at. Run `make_vectors` afterwards.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -43,10 +45,11 @@ def main() -> None:
 
 def asked_rows() -> list[dict[str, str]]:
     """What the file holds: id ('' for none), text and set of every case that is needed."""
-    unneeded = set(UNNEEDED.read_text("utf-8").split()) if UNNEEDED.exists() else set()
+    unneeded = set(UNNEEDED.read_text("utf-8").split())
     return [row for case, row in asked_by_case().items() if case not in unneeded]
 
 
+@functools.cache
 def asked_by_case() -> dict[str, dict[str, str]]:
     """By the case's id one row for each text that says something, needed or not."""
     rows = {}
@@ -63,14 +66,17 @@ def asked_by_case() -> dict[str, dict[str, str]]:
     return rows
 
 
-def with_every_asked(library: Library, rows: Iterable[Mapping[str, str]]) -> Library:
-    """The library with these rows in place of what the file holds."""
-    held = {json.loads(line)["text"] for line in TARGET.read_text("utf-8").splitlines()}
-    kept = [phrase for phrase in library.phrases if phrase.text not in held]
+def with_asked(library: Library, rows: Iterable[Mapping[str, str]]) -> Library:
+    """The library with these rows of `asked_by_case` in place of all that the file holds. An id
+    that is not loaded becomes '', which is right for the module's guide and for `builtin`; of equal
+    rows one stays. Written phrases with a case's words go too, so that a set can be left out whole.
+    """
+    held = {row["text"] for row in asked_by_case().values()}
+    kept = [phrase for phrase in library.phrases if phrase.firm or phrase.text not in held]
     kept += [Phrase(row["id"] if row["id"] in library.entries else "", row["text"]) for row in rows]
     phrases = tuple(dict.fromkeys(kept))
-    fingerprint = hashlib.sha256(repr(phrases).encode()).hexdigest()[:16]
-    return replace(library, phrases=phrases, fingerprint=fingerprint)
+    digest = hashlib.sha256(f"{library.fingerprint}\0{phrases!r}".encode())
+    return replace(library, phrases=phrases, fingerprint=digest.hexdigest()[:16])
 
 
 def as_asked(query: Query) -> str:
