@@ -211,6 +211,7 @@ def test_what_was_asked_is_what_the_development_sets_say_and_no_measuring_set_is
         "reports-test-4",
         "reports-test-5",
         "reports-test-6",
+        "reports-test-7",
     }
 
 
