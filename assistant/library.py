@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -124,11 +125,18 @@ def _join(phrases: Sequence[Phrase], known: Mapping[str, Entry]) -> tuple[Phrase
     """Phrases of entries that are not loaded speak for abstaining, but only beside a guide of the
     course module, for which they were written: another may answer them under another name."""
     own = {(entry.id, text) for entry in known.values() for text in entry.symptoms}
+    phrases = [_of_loaded(phrase, known) for phrase in phrases]
     phrases = [phrase for phrase in phrases if (phrase.id, phrase.text) not in own]
-    ids = {id_ for _, id_ in _id_table().items()}
+    ids = set(_id_table().values())
     if len(ids & known.keys()) * 2 < len(ids):
         return tuple(phrase for phrase in phrases if not phrase.id or phrase.id in known)
     return tuple(p if p.id in known else Phrase("", p.text, firm=p.firm) for p in phrases)
+
+
+def _of_loaded(phrase: Phrase, known: Mapping[str, Entry]) -> Phrase:
+    """The phrase under the id of its second choice where only that one is loaded."""
+    second = phrase.id not in known and phrase.otherwise in known
+    return Phrase(phrase.otherwise if second else phrase.id, phrase.text, phrase.firm)
 
 
 def find_problems(guides: Sequence[Guide]) -> tuple[Problem, ...]:
@@ -165,12 +173,24 @@ def load_phrases() -> tuple[Phrase, ...]:
     the module they speak for the entry of the same id, and for abstaining where that has none."""
     folder = _knowledge_folder()
     rows = (*_json_lines(folder / "phrases.jsonl"), *_json_lines(folder / "asked.jsonl"))
-    phrases = [Phrase(row["id"], row["text"]) for row in rows]
+    phrases = [Phrase(row["id"], row["text"], otherwise=row.get("otherwise", "")) for row in rows]
+    second = _second_choices(phrases)
     phrases.extend(Phrase("", row["text"]) for row in _json_lines(folder / "decoys.jsonl"))
     for path in _markdown_in(folder):
         for entry in read_guide(path).entries:
-            phrases.extend(Phrase(entry.id, text, firm=True) for text in entry.symptoms)
+            otherwise = second.get(entry.id, "")
+            phrases.extend(Phrase(entry.id, s, True, otherwise) for s in entry.symptoms)
     return tuple(phrases)
+
+
+def _second_choices(phrases: Sequence[Phrase]) -> dict[str, str]:
+    """By entry the second choice of at least three in four of its phrases: its own messages too are
+    answered by that one where its guide is not loaded."""
+    asked: dict[str, Counter[str]] = defaultdict(Counter)
+    for phrase in phrases:
+        asked[phrase.id][phrase.otherwise] += 1
+    most = {id_: counts.most_common(1)[0] for id_, counts in asked.items()}
+    return {id_: name for id_, (name, n) in most.items() if 4 * n >= 3 * asked[id_].total()}
 
 
 def _resolve(name: str) -> Path:

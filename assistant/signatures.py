@@ -172,6 +172,11 @@ ROWS: tuple[SignatureRow, ...] = (
     # "0: 320x320 (no detections), 8.4ms"
     _row("yolo-no-detections", r"\(no detections\)|no detections,"),
     _row("yolo-no-detections", r"\bYOLO\w*\b.{0,60}\b(?:empty|no|zero) (?:detections|boxes)"),
+    # expected input[32, 224, 224, 3] to have 3 channels, but got 224: the channels come last
+    _row(
+        "channels-last-input",
+        r"expected input\[(?:(?:\d+|\.\.\.), )?\d{2,}, \d{2,}, [134]\] to have \d+ channels",
+    ),
     # Sizes of tensors must match except in dimension 1. Expected size 57 but got size 56
     _row(
         "skip-size-mismatch",
@@ -212,12 +217,14 @@ ROWS: tuple[SignatureRow, ...] = (
         r"Torch not compiled with CUDA enabled|\b2\.\d{1,2}\.\d\+cpu\b",
         context=r"aarch64|arm64|Spark|GB10|Grace|jetson|graviton",
     ),
-    # a layer got another shape than it was built for
+    # a layer got another shape than it was built for; in an image generator, parts of two models
     _row(
         "layer-shape",
         r"mat1 and mat2 shapes cannot be multiplied|Given groups=\d+, weight of size|"
         r"Expected more than 1 value per channel when training|"
         r"Expected \dD .{0,20}or \dD .{0,20}input to conv|running_mean should contain",
+        unless=r"comfy|k-?sampler|control-?net|stable.?diffusion|\bsd-?xl\b|web-?ui|ip-?adapter|"
+        r"\bflux\b|text encoder",
     ),
     # --- known faults that vision learners meet, so that they are never taken for another one ---
     _row(

@@ -124,11 +124,13 @@ class Phrase:
     """A text in somebody's words that entry `id` answers; `id` '' marks one that no entry does.
 
     `firm`: it is the title or a symptom of a shipped entry, so its message is that entry's own.
+    `otherwise`: the entry that answers it where the guide with entry `id` is not loaded, or ''.
     """
 
     id: str
     text: str
     firm: bool = False
+    otherwise: str = ""
 
 
 # --- what was asked --------------------------------------------------------------------------

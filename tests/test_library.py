@@ -82,6 +82,25 @@ def test_phrases_of_missing_entries_become_decoys_beside_the_course_guide(tmp_pa
     assert "cls-token" not in {phrase.id for phrase in course.phrases}
 
 
+def test_where_a_further_guide_is_not_loaded_the_module_answers(tmp_path: Path) -> None:
+    """Rows with a second choice, and the messages of an entry whose rows nearly all have it."""
+    rows = [phrase for phrase in load_phrases() if phrase.otherwise and not phrase.firm]
+    library = load_library([BUILTIN])
+    both = {(phrase.id, phrase.text) for phrase in library.phrases}
+    both |= {(id_, text) for id_, entry in library.entries.items() for text in entry.symptoms}
+    assert all((row.id, row.text) in both for row in rows)
+    ids = [line.split("\t")[0] for line in id_table().splitlines()[1:]]
+    module = "\n".join(f"### Error: {id_} {{#{id_}}}\n\nDo it.\n" for id_ in ids)
+    course = load_library([str(put(tmp_path, "course.md", module))])
+    alone = {(phrase.id, phrase.text) for phrase in course.phrases}
+    assert len(rows) > 150
+    assert all((row.otherwise, row.text) in alone for row in rows)
+    shapes = [
+        phrase for phrase in course.phrases if phrase.firm and "mat1 and mat2 shapes" in phrase.text
+    ]
+    assert {phrase.id for phrase in shapes} == {"still-stuck"}
+
+
 def test_fingerprint_follows_the_text_and_nothing_else(tmp_path: Path) -> None:
     path = put(tmp_path, "mine.md", GUIDE)
     first = load_library([str(path)])

@@ -23,6 +23,7 @@ from assistant.library import load_library
 from assistant.retrieval import HybridRetriever
 from assistant.settings import load_settings
 from tests.evals.make_asked import TARGET as ASKED
+from tests.evals.prune_asked import least_needed
 
 KNOWLEDGE = Path(__file__).parents[2] / "knowledge"
 _KEPT = 12
@@ -38,18 +39,11 @@ def main() -> None:
         name: [json.loads(line) for line in (KNOWLEDGE / name).read_text("utf-8").splitlines()]
         for name in ("phrases.jsonl", "decoys.jsonl")
     }
-    texts = [row["text"] for found in rows.values() for row in found]
-    limit = float(np.quantile([importance[text] for text in texts], share))
+    ids = {row["text"]: row.get("id", "") for found in rows.values() for row in found}
+    gone = {*least_needed({text: importance[text] for text in ids}, ids, share, _KEPT)}
     for name, found in rows.items():
-        best: dict[str, list[float]] = defaultdict(list)
-        for row in found:
-            best[row.get("id", "")].append(importance[row["text"]])
-        floors = {id_: sorted(values)[-_KEPT:][0] for id_, values in best.items()}
-        kept = [
-            row for row in found if importance[row["text"]] >= min(limit, floors[row.get("id", "")])
-        ]
-        lines = (json.dumps(row, ensure_ascii=False) for row in kept)
-        (KNOWLEDGE / name).write_text("\n".join(lines) + "\n", "utf-8")
+        kept = [json.dumps(row, ensure_ascii=False) for row in found if row["text"] not in gone]
+        (KNOWLEDGE / name).write_text("\n".join(kept) + "\n", "utf-8")
         print(f"{name}: {len(found)} → {len(kept)}")
 
 

@@ -47,9 +47,9 @@ class Example:
 
 def look(guide: str, fold: int) -> list[Look]:
     """Search for the texts of a fold, and those written around it, as if nobody had asked them.
-    The encoder has been trained on all folds but the first (`train_encoder`), so with the others
-    retrieval looks better than it is; the looks that the shipped adapter was trained with are from
-    before that."""
+    The encoder has been trained on all folds but the first (`train_encoder`), and reports-50 to -61
+    were written around the others, so with those retrieval looks better than it is; the looks that
+    the shipped adapter was trained with are from before that."""
     names = (*FOLDS[fold], f"contrast-{fold + 1}")
     retriever, known = build_left_out(guide, fold)
     looks = []
