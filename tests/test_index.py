@@ -330,6 +330,18 @@ def test_a_seed_spares_the_encoder(tmp_path: Path) -> None:
     assert encoder.encoded == TEXTS[1:]
 
 
+def test_a_seed_goes_before_what_an_earlier_start_kept(tmp_path: Path) -> None:
+    """Or some of the shipped phrases would be exact, others coarse, and the exact ones nearer."""
+    encoder = FakeEncoder()
+    kept = build_index(TEXTS, encoder, folder=tmp_path)
+    coarse = -kept.vectors[:, 0]
+    index = build_index(
+        TEXTS, encoder, folder=tmp_path, seed={passage_key("fake", TEXTS[0]): coarse}
+    )
+    assert np.array_equal(index.vectors[:, 0], coarse)
+    assert np.array_equal(index.vectors[:, 1:], kept.vectors[:, 1:])
+
+
 def test_the_same_passage_twice_and_a_limited_search(tmp_path: Path) -> None:
     index = build_index(["a", "b", "a", "c"], FakeEncoder(), folder=tmp_path)
     assert np.array_equal(index.vectors[:, 0], index.vectors[:, 2])

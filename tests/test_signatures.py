@@ -97,6 +97,18 @@ PASTES = [
     ),
     ("ValueError: optimizer got an empty parameter list", "nothing-trainable"),
     ("RuntimeError: mat1 and mat2 shapes cannot be multiplied (4x2048 and 512x10)", "layer-shape"),
+    ("KSampler: mat1 and mat2 shapes cannot be multiplied (154x2048 and 768x320)", ""),
+    ("Trainer: mat1 and mat2 shapes cannot be multiplied (154x2048 and 768x320)", "layer-shape"),
+    (
+        "RuntimeError: Given groups=1, weight of size [64, 3, 7, 7], expected input"
+        "[16, 96, 128, 3] to have 3 channels, but got 96 channels instead",
+        "channels-last-input",
+    ),
+    (
+        "RuntimeError: Given groups=1, weight of size [64, 3, 7, 7], expected input"
+        "[16, 1, 96, 128] to have 3 channels, but got 1 channels instead",
+        "layer-shape",
+    ),
     ("IndexError: Target 10 is out of bounds.", "label-out-of-range"),
     ("ImportError: libGL.so.1: cannot open shared object file", "missing-library:libgl"),
     ("RuntimeError: operator torchvision::nms does not exist", "torchvision-operator"),
