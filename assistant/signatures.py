@@ -223,7 +223,7 @@ ROWS: tuple[SignatureRow, ...] = (
         r"mat1 and mat2 shapes cannot be multiplied|Given groups=\d+, weight of size|"
         r"Expected more than 1 value per channel when training|"
         r"Expected \dD .{0,20}or \dD .{0,20}input to conv|running_mean should contain",
-        unless=r"comfy|k-?sampler|control-?net|stable.?diffusion|\bsd-?xl\b|web-?ui|ip-?adapter|"
+        unless=r"comfy|\bk-?sampler|control-?net|stable.?diffusion|\bsd-?xl\b|web-?ui|\bip-?adapter|"
         r"\bflux\b|text encoder",
     ),
     # --- known faults that vision learners meet, so that they are never taken for another one ---

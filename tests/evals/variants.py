@@ -109,10 +109,8 @@ def main() -> None:
 
 
 def _print(name: str, outcomes: Sequence[Outcome], first: float) -> None:
-    figures = measure(outcomes)
-    rate = figures["right_answer_rate"] or 0.0
-    line = f"{name:28} right {rate:.3f} ({rate - first:+.3f}), hit@1 {figures['hit@1']:.3f}"
-    print(line, flush=True)
+    rate = measure(outcomes)["right_answer_rate"] or 0.0
+    print(f"{name:28} right {rate:.3f} ({rate - first:+.3f})", flush=True)
 
 
 if __name__ == "__main__":
